@@ -136,6 +136,19 @@ def test_a_part_of_an_unknown_invoice_waits_and_is_then_sent_without_revenue() -
     assert lifetime_value(world) == 120
 
 
+@pytest.mark.parametrize("later", [[finalized(shipping_cost={"amount_total": 1000})], []])
+def test_the_tax_and_shipping_of_a_part_of_an_unknown_invoice_are_stated_with_its_revenue(
+    later: list[StripeEvent],
+) -> None:
+    """They were left out for good: the next payment has the part's revenue, which is more than its own total."""
+    world = World()
+    deliver(world, part(1, 5000), *later, part(2, 3000), paid(shipping_cost={"amount_total": 1000}))
+    stated = [call["properties"] for call in parts(world)]
+    assert "revenue" not in stated[0]
+    sums = {name: sum(one.get(name, 0) for one in stated) for name in ("total", "revenue", "tax", "shipping")}
+    assert sums == {"total": 120, "revenue": 90, "tax": 20, "shipping": 10}
+
+
 def test_the_revenue_of_a_part_is_what_the_parts_so_far_are_worth_less_what_was_stated() -> None:
     """Rounded one by one, parts of an invoice can add up to more than its revenue."""
     world = holding()

@@ -210,6 +210,30 @@ def test_an_intent_of_which_stripe_knows_no_invoice_is_an_order() -> None:
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+class OfTheRenewal(NoInvoices):
+    """Stripe's API, which says that another intent has paid the invoice."""
+
+    def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, dict[str, Any]]:
+        about = {one: {"data": [JOINED]} for one in wanted if one.kind == "invoice_paid_by"}
+        return super().read(wanted) | about
+
+
+@pytest.mark.parametrize("key", [False, True])
+def test_an_invoice_that_is_paid_after_a_sale_of_its_amount_was_sent_waits_for_what_paid_it(*, key: bool) -> None:
+    """The sale was taken for the invoice's payment, also where Stripe had said that the sale had no invoice."""
+    world = World(reader=OfTheRenewal() if key else None, PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + 301
+    world.deliver(an_event(SUCCEEDED, an_intent(), created=NOW))
+    world.now = world.queued_at = NOW + 1000
+    world.deliver(RENEWED)
+    assert summed(world, "revenue") == 50, "the invoice waits"
+    if not key:
+        world.deliver(an_event("invoice_payment.paid", JOINED), an_event(SUCCEEDED, an_intent(id="pi_renewal")))
+    world.now += 301
+    world.deliver(RENEWED)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
 def test_stripe_is_asked_once_about_an_intent_and_only_if_nothing_has_claimed_it() -> None:
     """Each time that the intent came again Stripe was asked again, also where the invoice came a second later."""
     api = NoInvoices()
@@ -735,6 +759,35 @@ def test_an_invoice_sends_the_shares_of_refunds_that_came_before_it_and_before_w
     world.deliver(an_event("invoice.paid", an_invoice(total=4000, total_taxes=[{"amount": 640}])))
     assert (summed(world, "revenue"), summed(world, "revenue_refunded")) == (Decimal("33.6"), Decimal("8.4"))
     assert lifetime_value(world) == 30
+
+
+@pytest.mark.parametrize("key", [False, True])
+def test_an_invoice_waits_for_what_joins_it_with_the_refund_that_came_before_it(*, key: bool) -> None:
+    """After an outage the refund came first and the link last: no call ever had the refund's share of the revenue."""
+    world = World(reader=OfTheRenewal() if key else None, PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + DAY
+    refund = a_refund(amount=5000, payment_intent="pi_renewal", customer="cus_basic")
+    world.deliver(an_event("refund.created", refund, created=NOW + 3600))
+    world.queued_at = world.now
+    world.deliver(RENEWED)
+    assert summed(world, "revenue") == 0, "the invoice waits"
+    if key:
+        world.now += 301
+    else:
+        world.deliver(an_event("invoice_payment.paid", JOINED))
+    world.deliver(RENEWED)
+    assert summed(world, "revenue") == summed(world, "revenue_refunded") == 50
+    assert lifetime_value(world) == 0
+
+
+def test_a_refund_of_an_older_payment_holds_no_renewal() -> None:
+    """Which was paid before the stack, so nothing will ever join the two."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW - 1000
+    world.deliver(an_event("refund.created", a_refund(customer="cus_basic"), created=NOW - 3600))
+    world.now = NOW
+    world.deliver(RENEWED)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
 
 
 def test_a_charge_that_names_its_invoice_finds_the_refund_that_came_before_it() -> None:

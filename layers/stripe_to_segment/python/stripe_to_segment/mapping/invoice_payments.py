@@ -127,7 +127,7 @@ def waits_for_its_invoice(event: StripeEvent[shapes.InvoicePayment], known: Know
     if found is None or found.name in found.before.parts or not found.part.stated_by:
         return False
     bill = found.before.bill
-    return event.customer is None or bill is None or found.before.paid_in_parts[0] + found.part.amount >= bill.due
+    return event.customer is None or bill is None or found.before.paid_in_parts.total + found.part.amount >= bill.due
 
 
 def leaves_open(event: StripeEvent[shapes.InvoicePayment]) -> bool:
@@ -191,8 +191,8 @@ def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Receiv
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
     if bill is None:
         return _Received(name, Part(amount, stated_by=sender), invoice_id, before)
-    total, *paid = before.paid_in_parts
+    paid = before.paid_in_parts
     # The running sum is rounded, so that the parts of an invoice sum to its revenue and its tax.
-    shares = bill.shares(total + amount).less(total, *paid)
+    shares = bill.shares(paid.total + amount).less(paid.shared, paid.revenue, paid.tax)
     tax = None if bill.tax is None else shares.tax
     return _Received(name, Part(amount, shares.revenue, sender, tax), invoice_id, before)

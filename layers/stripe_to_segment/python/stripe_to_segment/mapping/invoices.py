@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.failures import PaymentFailed, Unpaid, fact_of
-from stripe_to_segment.mapping.orders import attachable, same_payment
+from stripe_to_segment.mapping.orders import attachable, same_payment, went_back_before
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice
@@ -151,7 +151,10 @@ def payments_of(event: StripeEvent[shapes.Invoice], known: Known) -> list[str]:
 
 
 def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | None:
-    """The payment intent that has stated this payment already, because no invoice claimed it in time."""
+    """The payment intent that has stated this payment already, because no invoice claimed it in time.
+
+    By amount and time, where neither the invoice nor its record names one, and the Stripe API was not asked.
+    """
     payment = collected(event)
     if payment is None or not payment.total:
         return None
@@ -159,18 +162,28 @@ def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | 
     stated = known.profile.payment(known_by) if known_by else None
     if stated is not None and stated.counted and stated.stated_by not in {"", text(event.object.get("id"))}:
         return known_by
-    return None if known_by else same_payment(known.profile, payment, "pi_")
+    listed = known.profile.payment(text(event.object.get("id")) or "")
+    joined = listed is not None and listed.intent and not listed.took_for_its_own(listed.intent)
+    certain = known_by or joined or known.invoice_payments is not None
+    return None if certain else same_payment(known.profile, payment, "pi_")
 
 
 def waits_for_its_payments(event: StripeEvent[shapes.Invoice], known: Known) -> bool:
-    """Whether an order of the customer may turn out to have paid a part of it, which is then not stated again."""
+    """Whether it is to be seen what paid it: an order of the customer, or one of which money went back before.
+
+    An order is then not stated again, and the invoice states the shares of revenue and tax in what went back.
+    """
     payment = collected(event)
-    if payment is None or payment.intent or read.charged_at_once(event.object):
+    if payment is None or payment.intent:
         return False
     listed = known.profile.payment(text(event.object.get("id")) or "")
-    if (listed is not None and listed.complete) or stated_by_intent(event, known):
+    if listed is not None and listed.complete:
         return False
-    left = (payment.total or 0) - (0 if listed is None else listed.paid_in_parts[0])
+    if went_back_before(known.profile, payment) or stated_by_intent(event, known):
+        return True
+    if read.charged_at_once(event.object):
+        return False
+    left = (payment.total or 0) - (0 if listed is None else listed.paid_in_parts.total)
     return attachable(known.profile, payment, left)
 
 
@@ -235,7 +248,7 @@ def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[i
         # The session stated it, or an old release noted that.
         return 0, Shares(0, 0, 0)
     stated = listed.stated_in_parts
-    return max(amounts.collected - stated[0], 0), amounts.shares.less(*stated)
+    return max(amounts.collected - stated.total, 0), amounts.shares.less(stated.shared, stated.revenue, stated.tax)
 
 
 def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:

@@ -188,7 +188,7 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
         profile,
         changed=changed,
         counted=None if payment is None else Counted(invoice_id, payment, keys),
-        claimed=_claimed(invoice_id, payment, profile),
+        claimed=_claimed(invoice_id, payment, known.profile),
         orders=owned | dict.fromkeys(intents_paid, invoice_id),
     )
 

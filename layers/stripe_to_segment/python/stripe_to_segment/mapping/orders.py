@@ -32,6 +32,7 @@ __all__ = [
     "payment_named",
     "refunded_before",
     "same_payment",
+    "went_back_before",
 ]
 
 # Stripe creates a bank debit's charge when it requests the money, up to fourteen days before the payment succeeds.
@@ -175,6 +176,21 @@ def attached_to(profile: Profile, paid: Payment) -> bool:
         and (written.get("total") or 0) >= (paid.total or 0) > 0
         and written.get("paid_at", 0) >= paid.paid_at - SAME_SECONDS
         for written in profile.payments.values()
+    )
+
+
+def went_back_before(profile: Profile, paid: Payment) -> bool:
+    """Whether money of a payment that no event has stated, of so much or less, went back after this one was paid.
+
+    It may have gone back of this one. What went back earlier was of an older payment.
+    """
+    return any(
+        not written.get("counted", False)
+        and written.get("currency") == paid.currency
+        and written.get("paid_at", 0) >= paid.paid_at - SAME_SECONDS
+        and not order.startswith("in_")
+        and 0 < Payment.read(written).gone_back <= (paid.total or 0)
+        for order, written in profile.payments.items()
     )
 
 

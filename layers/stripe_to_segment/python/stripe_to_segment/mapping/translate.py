@@ -183,6 +183,9 @@ def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -
         # Which invoice a payment has paid is certain, whoever the customer is.
         joins = event.type == "invoice_payment.paid"
         orders = {payment: order for payment, order in orders.items() if joins and payment != order}
+    elif event.type == "invoice.paid":
+        # While it waits, what paid it is a guess.
+        orders = {payment: order for payment, order in orders.items() if payment == order}
     held = replace(held, orders=orders)
     if known.left_user or known.left_group:
         # The user and the group that the customer leaves get their calls with the event.

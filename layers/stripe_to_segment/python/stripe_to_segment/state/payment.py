@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import replace
 from dataclasses import field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.state.bill import NOT_SENT, Bill, Part
@@ -24,6 +24,18 @@ __all__ = ["Payment"]
 
 # A field of refunds and parts that has been renamed, and the name under which it is stored.
 STATED_BY, WRITTEN_AS = "stated_by", "told_by"
+
+
+class PaidInParts(NamedTuple):
+    """What parts of an invoice have paid, in minor units.
+
+    `shared` is the total of the parts whose revenue was known. That of the others is in the next payment's.
+    """
+
+    total: int
+    shared: int
+    revenue: int
+    tax: int
 
 
 @frozen
@@ -99,12 +111,12 @@ class Payment:
         )
 
     @property
-    def paid_in_parts(self) -> tuple[int, int, int]:
-        """What parts of it paid, in minor units: of the total, the revenue and the tax."""
+    def paid_in_parts(self) -> PaidInParts:
+        """What parts of it paid."""
         return _summed(self.parts.values())
 
     @property
-    def stated_in_parts(self) -> tuple[int, int, int]:
+    def stated_in_parts(self) -> PaidInParts:
         """The part of that which events have stated; what an import has listed in silence belongs to the rest."""
         return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT)
 
@@ -253,14 +265,14 @@ class Payment:
 
     def completing(self, begun: Payment) -> Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
-        total, revenue, _ = begun.paid_in_parts
+        paid = begun.paid_in_parts
         stated = {name: part for name, part in begun.parts.items() if part.stated_by != NOT_SENT}
         begun = replace(begun, parts=stated)
         whole = replace(
             self,
             # The parts can exceed the invoice only if they were sent before the invoice was known.
-            total=max(self.total or 0, total),
-            revenue=None if self.revenue is None else max(self.revenue, revenue),
+            total=max(self.total or 0, paid.total),
+            revenue=None if self.revenue is None else max(self.revenue, paid.revenue),
             parts=stated,
         )
         return whole.joined(replace(begun, parts={}) if begun.parts else begun)
@@ -307,11 +319,11 @@ class Payment:
         return cls(**given)
 
 
-def _summed(parts: Iterable[Part]) -> tuple[int, int, int]:
-    """The amounts, the revenue and the tax of parts; what is unknown is in that of the rest."""
+def _summed(parts: Iterable[Part]) -> PaidInParts:
     parts = [*parts]
-    return (
+    return PaidInParts(
         sum(part.amount for part in parts),
+        sum(part.amount for part in parts if part.revenue is not None),
         sum(part.revenue or 0 for part in parts),
         sum(part.tax or 0 for part in parts),
     )

@@ -55,14 +55,15 @@ class Shares(NamedTuple):
     shipping: int
 
     def less(self, total: int, revenue: int, tax: int) -> Shares:
-        """What is left, at least 0, where calls have stated this much of their sum, of the revenue and of the tax.
+        """What is left, at least 0, where calls have stated this revenue and tax, and the shares of this total.
 
-        The revenue of a part that was stated without it is in the rest, which then has more revenue than total.
+        The shares of a part that was stated without them are left, though its amount is not: they may be in a total
+        that is smaller than they are.
         """
         earned = max(self.revenue - revenue, 0)
         rest = max(sum(self) - total - earned, 0)
         levied = min(max(self.tax - tax, 0), rest)
-        return Shares(earned, levied, rest - levied)
+        return Shares(earned, levied, min(rest - levied, self.shipping))
 
 
 def shares_of(collected: int, total: int, tax: int, shipping: int) -> Shares:
