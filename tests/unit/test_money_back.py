@@ -191,6 +191,34 @@ def test_a_sale_of_the_amount_of_an_invoice_in_the_same_minute_is_an_order(namin
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"amount_paid": 0, "amount_remaining": 5000},
+        {"amount_paid": 5000, "amount_paid_off_stripe": 5000},
+        {"amount_paid": 5000, "paid_out_of_band": True, "payment_intent": None},
+    ],
+)
+@pytest.mark.parametrize("first", ["sale", "invoice"])
+def test_a_sale_has_not_paid_an_invoice_that_was_paid_outside_of_stripe(outside: dict[str, Any], first: str) -> None:
+    """Of the same amount and minute, the two were one payment, and the money of one was lost."""
+    paid = an_invoice(total=5000, amount_due=5000, billing_reason="manual", parent=None, **outside)
+    world, both = World(), [an_event(SUCCEEDED, an_intent()), an_event("invoice.paid", paid)]
+    world.deliver(*(both if first == "sale" else both[::-1]))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
+@pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
+def test_a_sale_whose_refund_was_taken_for_a_renewals_is_an_order(naming: StripeEvent) -> None:
+    """The refund came before its sale and matched the renewal, which hid that another intent had paid that."""
+    world = World()
+    refund = an_event("refund.created", a_refund(customer="cus_basic"), created=NOW + DAY)
+    of_the_renewal = an_event(SUCCEEDED, an_intent(id="pi_renewal"), created=NOW)
+    world.deliver(RENEWED, refund, naming, of_the_renewal, an_event(SUCCEEDED, an_intent(), created=NOW))
+    assert summed(world, "revenue") == 100
+    assert (summed(world, "revenue_refunded"), lifetime_value(world)) == (50, 50)
+
+
 class NoInvoices:
     """Stripe's API, which knows of no invoice that an intent has paid."""
 

@@ -130,6 +130,7 @@ def payment_action_required(event: StripeEvent[shapes.Invoice], _: Known) -> Ite
 def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
     """The payment of this invoice; None if it names no currency."""
     currency, amounts = text(event.object.get("currency")), _amounts_of(event)
+    invoice_id = text(event.object.get("id")) or ""
     if currency is None:
         return None
     return Payment(
@@ -139,8 +140,9 @@ def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
         revenue=amounts.shares.revenue,
         tax=amounts.shares.tax,
         paid_at=event.created,
-        stated_by=text(event.object.get("id")) or "",
-        intent=read.payment_of(event.object) or "",
+        stated_by=invoice_id,
+        # What nothing has paid through Stripe is its own payment.
+        intent=read.payment_of(event.object) or (invoice_id if read.paid_outside(event.object) else ""),
     )
 
 
@@ -164,7 +166,7 @@ def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | 
         return known_by
     listed = known.profile.payment(text(event.object.get("id")) or "")
     joined = listed is not None and listed.intent and not listed.took_for_its_own(listed.intent)
-    certain = known_by or joined or known.invoice_payments is not None
+    certain = payment.intent or joined or known.invoice_payments is not None
     return None if certain else same_payment(known.profile, payment, "pi_")
 
 

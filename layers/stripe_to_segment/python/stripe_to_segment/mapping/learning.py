@@ -169,7 +169,7 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
     payment, intent = invoices.collected(event), invoices.stated_by_intent(event, known)
     listed = profile.payment(invoice_id)
     seen = listed is not None and (listed.counted or listed.refunds or listed.disputes)
-    unseen = payment is not None and not (paid_by or intent or seen)
+    unseen = payment is not None and not (payment.intent or intent or seen)
     early = refunded_before(profile, payment) if unseen and payment is not None else None
     if early:
         profile = profile.with_guess(invoice_id, early)
@@ -206,7 +206,7 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
     """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     if invoice_id is not None:
-        profile = known.profile.with_paid(invoice_id, by=intent)
+        profile = known.profile.surely_paid(invoice_id, by=intent)
         # Also where it is stored: what came before the intent may have stored it without its customer.
         return Lesson(profile, orders={intent: invoice_id})
     payment, guessed = intents.paid_alone(event, known), intents.invoice_paid_then(event, known)
@@ -273,8 +273,7 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
         return Lesson(known.profile)
     profile = known.profile
     if paid_by:
-        profile = profile.with_paid(invoice_id, by=paid_by).without_guesses(invoice_id, by=paid_by)
-        profile = profile.sure_of(invoice_id, paid_by)
+        profile = profile.surely_paid(invoice_id, by=paid_by)
         profile = invoice_payments.with_its_share(event, known, profile)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}

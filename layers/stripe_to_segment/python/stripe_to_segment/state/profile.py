@@ -216,6 +216,10 @@ class Profile:
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
         return self.without_payment(by).with_payment(order, one).regained(order, by)
 
+    def surely_paid(self, order: str, *, by: str) -> Profile:
+        """The same where it is certain: what is here of other payments by amount and time alone goes back to them."""
+        return self.without_guesses(order, by=by).with_paid(order, by=by).sure_of(order, by)
+
     def order_paid_by(self, payment: str) -> str | None:
         """The other order that this payment has paid, as far as the record itself knows; guesses by an amount left out.
 

@@ -24,6 +24,7 @@ __all__ = [
     "charged_at_once",
     "due_of",
     "lines_of",
+    "paid_outside",
     "payment_of",
     "payments_of",
     "subscription_metadata_of",
@@ -161,6 +162,16 @@ def payments_of(invoice: shapes.Invoice) -> tuple[str, ...]:
     """
     paid = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
     return tuple(found for one in paid if (found := invoice_payment.payment_of(one)))
+
+
+def paid_outside(invoice: shapes.Invoice) -> bool:
+    """Whether it was marked as paid and no payment through Stripe has paid any of it.
+
+    https://docs.stripe.com/invoicing/dashboard/manage-invoices#out-of-band-payments
+    """
+    paid, outside = integer(invoice.get("amount_paid")) or 0, integer(invoice.get("amount_paid_off_stripe")) or 0
+    elsewhere = paid <= outside and bool(paid or integer(invoice.get("amount_remaining")))
+    return invoice.get("status") == "paid" and (elsewhere or invoice.get("paid_out_of_band") is True)
 
 
 def charged_at_once(invoice: shapes.Invoice) -> bool:

@@ -374,6 +374,7 @@ class Invoice(Owned, Discounted, total=False):
 
     status: str | None
     paid: bool  # Until 2025-03-31.
+    paid_out_of_band: bool  # Until 2025-03-31.
     currency: str
     created: int
     due_date: int | None
@@ -392,6 +393,7 @@ class Invoice(Owned, Discounted, total=False):
     total_discount_amounts: list[AmountEntry] | None
     amount_due: int
     amount_paid: int
+    amount_paid_off_stripe: int | None  # Since 2026-10-28.
     amount_overpaid: int
     amount_remaining: int
     amount_shipping: int
