@@ -206,7 +206,7 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
     """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     if invoice_id is not None:
-        profile = known.profile.surely_paid(invoice_id, by=intent)
+        profile = known.profile.surely_paid(invoice_id, by=intent, listed=_to_come(event, intent))
         # Also where it is stored: what came before the intent may have stored it without its customer.
         return Lesson(profile, orders={intent: invoice_id})
     payment, guessed = intents.paid_alone(event, known), intents.invoice_paid_then(event, known)
@@ -217,6 +217,13 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
         # Of a guess only the customer is certain.
         orders={intent: intent} if owned else {},
     )
+
+
+def _to_come(event: StripeEvent, intent: str) -> Payment | None:
+    """The payment of an invoice that no event has stated yet."""
+    currency = text(event.object.get("currency"))
+    known = currency and event.customer is not None
+    return Payment(currency, paid_at=event.created, intent=intent) if currency and known else None
 
 
 def capture(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank: int) -> Lesson:
@@ -273,7 +280,7 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
         return Lesson(known.profile)
     profile = known.profile
     if paid_by:
-        profile = profile.surely_paid(invoice_id, by=paid_by)
+        profile = profile.surely_paid(invoice_id, by=paid_by, listed=_to_come(event, paid_by))
         profile = invoice_payments.with_its_share(event, known, profile)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}

@@ -216,9 +216,13 @@ class Profile:
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
         return self.without_payment(by).with_payment(order, one).regained(order, by)
 
-    def surely_paid(self, order: str, *, by: str) -> Profile:
-        """The same where it is certain: what is here of other payments by amount and time alone goes back to them."""
-        return self.without_guesses(order, by=by).with_paid(order, by=by).sure_of(order, by)
+    def surely_paid(self, order: str, *, by: str, listed: Payment | None = None) -> Profile:
+        """The same where it is certain: what is here of other payments by amount and time alone goes back to them.
+
+        An order that is not listed becomes `listed`, so that no other payment is taken for it once it is.
+        """
+        after = self.without_guesses(order, by=by).with_paid(order, by=by).sure_of(order, by)
+        return after if listed is None or order in after.payments else after.with_payment(order, listed)
 
     def order_paid_by(self, payment: str) -> str | None:
         """The other order that this payment has paid, as far as the record itself knows; guesses by an amount left out.
