@@ -79,6 +79,7 @@ def test_the_simulated_shops_contain_every_case() -> None:
     assert any(one["amount_paid"] < one["total"] for one in paid), "credit that pays a part of an invoice"
     assert any(one["amount_due"] > one["total"] for one in paid), "old debts that are paid with an invoice"
     assert any(one.get("amount_overpaid") for one in paid), "invoices of which too much was paid"
+    assert any(one["amount_remaining"] for one in paid), "invoices that were paid outside of Stripe"
     assert any(till.deposits for till in tills), "purchases that were attached to an invoice later"
     charges = [event.object for event in events if event.type == "charge.refunded"]
     assert any(one["customer"] is None for one in charges), "charges that name no customer"

@@ -1,9 +1,9 @@
 """A shop's till: payments of all kinds and what goes back of them, with the balance transactions beside the events.
 
-A payment is a Checkout Session (captured later or with a receipt, too), an invoice at once or in parts, or a payment
-intent of its own, and may be attached to an invoice later; refunds may fail, disputes be won or lost, credit notes pay
-out outside of Stripe. One user is two customers, and guests are none. What Stripe's balance shows of it, before fees,
-is the truth.
+A payment is a Checkout Session (captured later or with a receipt, too), an invoice at once, in parts or outside of
+Stripe, or a payment intent of its own, and may be attached to an invoice later; refunds may fail, disputes be won or
+lost, credit notes pay out outside of Stripe. One user is two customers, and guests are none. What Stripe's balance
+shows of it, before fees, and what was paid outside, is the truth.
 https://docs.stripe.com/reports/balance-transaction-types
 """
 
@@ -27,6 +27,8 @@ START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
 WRITTEN_OFF = 0.15
 # The share of the invoices in parts whose first part was a purchase of its own, days before.
 DEPOSITS = 0.3
+# The share of the sales beside which an invoice over as much is paid outside of Stripe.
+OUTSIDE = 0.3
 # The share of the refunded charges that name no customer.
 NAMELESS = 0.3
 # Whose customers they are.
@@ -211,7 +213,23 @@ class Till:
         details = {"tax": {"total_tax_amount": tax}, "tip": {"amount": tip} if tip else {}}
         sale = replace(sale, order=sale.intent, net=sale.total - tax)
         self._paid(self._moment(sale.at), sale, amount=sale.total - tip, amount_details=details)
+        self._outside(sale)
         return sale
+
+    def _outside(self, sale: _Sale) -> None:
+        """An invoice that is paid outside of Stripe, of the same amount and in the same minutes as a sale."""
+        rng, order = Random(f"{self.start} {sale.intent} outside"), f"in_outside_{sale.intent}"
+        if rng.random() >= OUTSIDE:
+            return
+        invoice = replace(sale, order=order, net=sale.total - rng.choice((0, sale.total // 6)))
+        moment = self._moment(sale.at + rng.choice((-100, 100)))
+        body = self._invoice_of(invoice, sale.total)
+        marked = {"amount_paid": 0, "amount_remaining": sale.total}
+        told = rng.choice((marked, {"amount_paid_off_stripe": sale.total}, {"paid_out_of_band": True}))
+        moment.events.append(an_event("invoice.paid", {**body, **told}, id=f"evt_{order}", created=moment.at))
+        self._move(moment, invoice, sale.total)
+        self.revenue[sale.currency] += invoice.net
+        self.sold[order] = invoice.net, invoice.total
 
     def _invoice(self, sale: _Sale) -> _Sale:
         """Every third over another amount than is paid: a credit or an old debt counts with it, or too much is paid."""
