@@ -427,6 +427,30 @@ def test_a_coupon_that_the_same_batch_states_is_known() -> None:
     assert (shown(world), shown(world, "plan")) == (10, "Basic")
 
 
+@pytest.mark.parametrize("coupon", [HALF, "HALF"])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_new_subscription_has_its_mrr_at_once_if_its_discount_came_with_it(coupon: Any, *, together: bool) -> None:
+    """Stripe states the discount a moment before the subscription, and names no user in it.
+
+    So it came after the subscription in a batch, or waited for the user: every subscription that began with a coupon
+    was created without an mrr, and corrected half a minute later.
+    """
+    world = World(IDENTITY_HOLD_SECONDS="30")
+    applied = an_event(APPLIED, a_discount(coupon, "sub_basic"), created=NOW + 55)
+    created = an_event(CREATED, a_subscription(discounts=["di_1"], metadata={"user_id": "u_1"}), created=NOW + 55)
+    world.batch(an_event("coupon.created", HALF, created=NOW))
+    for batch in [(applied, created)] if together else [(applied,), (created,)]:
+        world.batch(*batch)
+    assert (changes(world), shown(world)) == ([(10, "new")], 10)
+    world.now += 60
+    world.deliver(applied, created)
+    assert changes(world) == [(10, "new")]
+    assert [call["event"] for call in world.calls if call["type"] == "track"] == [
+        "Subscription Created",
+        "Discount Applied",
+    ]
+
+
 class Loads(MemoryStore):
     """Counts the requests for records."""
 

@@ -33,6 +33,7 @@ from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnava
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import read_from_stripe
+from stripe_to_segment.mapping.subscriptions.discounts import with_coupon_ahead
 from stripe_to_segment.mapping.translate import translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
@@ -296,6 +297,8 @@ class Delivery:
         send calls of its user.
         """
         before = dict(memory.profiles)
+        for one in work:
+            memory.profiles[one.key] = with_coupon_ahead(one.event, memory.profiles[one.key])
         learnt = look_up(work, memory, self.reader, self.settings, int(batch.now))
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, self.remembers))
         for one in work:

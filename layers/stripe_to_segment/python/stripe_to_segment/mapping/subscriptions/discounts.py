@@ -41,6 +41,7 @@ __all__ = [
     "changed",
     "of_customer",
     "removed",
+    "with_coupon_ahead",
     "with_own_of",
 ]
 
@@ -117,11 +118,22 @@ def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile
     if ids_of(body)[0] is None:
         return known.profile
     profile = known.profile
-    if any(body.get(name) for name in HOLDERS):
+    if _is_held(body):
         coupons = coupons_of([body])
         return profile.with_discounts(_unknown(coupons, profile) if begins else coupons, known.coupons)
     now, gone = (None, body) if ends else (body, None)
     return _with_own(profile, Told(event.created, now, gone, begins=begins, ends=ends), known.coupons)
+
+
+def with_coupon_ahead(event: StripeEvent, profile: Profile) -> Profile:
+    """The record with the coupon of a subscription's new discount, before the event of the discount is mapped.
+
+    That event comes with those of the subscription, which has only the discount's id. It names no user: so it is mapped
+    after the events that do, or waits for them.
+    """
+    if event.type != "customer.discount.created" or not _is_held(event.object):
+        return profile
+    return profile.with_discounts(_unknown(coupons_of([event.object]), profile), {})
 
 
 def of_customer(event: StripeEvent[shapes.Customer], known: Known) -> Iterator[Fact]:
@@ -159,9 +171,14 @@ def with_own_of(customer: shapes.Customer | None, event: StripeEvent, profile: P
 
 def named(discount: Any, customer: str | None) -> Any:
     """The discount with an id: until 2020-08-27 it had none, and a Customer's own is named after the Customer."""
-    if not isinstance(discount, dict) or discount.get("id") or any(map(discount.get, HOLDERS)):
+    if not isinstance(discount, dict) or discount.get("id") or _is_held(discount):
         return discount
     return {**discount, "id": customer}
+
+
+def _is_held(discount: Mapping[str, Any]) -> bool:
+    """Whether it is on something else than the Customer."""
+    return any(map(discount.get, HOLDERS))
 
 
 def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile:
