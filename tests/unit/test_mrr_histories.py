@@ -466,6 +466,7 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
     )
     assert names(world) == ["Subscription Created", *["Subscription Changed"] * 2, "Subscription Renewed"]
     assert (told(world), told(world, "changed")) == ([20, -20, 20], [["billing_date"]] * 2)
+    assert told(world, "after_trial") == [], "the renewal said that it was the first payment after a trial"
 
 
 def test_a_billing_date_that_two_events_move_is_stated_once_whenever_they_come() -> None:

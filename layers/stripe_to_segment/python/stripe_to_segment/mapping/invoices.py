@@ -272,9 +272,12 @@ def _unpaid[E: Unpaid](declared: type[E], invoice: shapes.Invoice) -> E:
 
 
 def _follows_trial(invoice: shapes.Invoice, known: Known) -> bool | None:
-    """True if the subscription's stored trial ended just before Stripe created this invoice."""
+    """True if the subscription's stored trial ended just before Stripe created this invoice.
+
+    One that only moved the billing date was none.
+    """
     record = known.profile.subscriptions.get(read.subscription_of(invoice) or "")
     made = integer(invoice.get("created"))
-    if record is None or record.trial_end is None or made is None:
+    if record is None or record.trial_end in {None, record.moved} or made is None:
         return None
     return True if 0 <= made - record.trial_end < DAY else None

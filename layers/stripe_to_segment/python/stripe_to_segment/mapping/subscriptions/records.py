@@ -126,14 +126,14 @@ def _trials(
 
     An event after a trial states when it ended. It may come before the one that ended the trial early.
     """
-    names = ("trial_start", "trialed", "converted")
+    names = ("trial_start", "trialed", "converted", "moved")
     found: dict[str, int | None] = {} if remembered is None else {name: getattr(remembered, name) for name in names}
     start, end = after.trial if after.trial[1] is not None else before.trial
     if not (before.on_trial or after.on_trial):
         same = start is not None and start == found.get("trial_start")
         return found | ({"trialed": end} if same and remembered is not None and remembered.may_convert else {})
     if moves_billing_date(event, before, after, remembered):
-        return found | ({"moved": end} if after.on_trial else {})
+        return found | {"moved": end}
     return found | {"trial_start": start, "trialed": end}
 
 
