@@ -264,12 +264,19 @@ def test_a_page_that_is_no_address_is_left_out(url: str) -> None:
 
 
 def test_a_click_id_that_a_destination_reads_in_its_options_goes_there() -> None:
-    session = a_session(metadata={"rdt_cid": "r1", "sc_click_id": "s1"})
-    call = track(World(), an_event(COMPLETED, session), "Order Completed")
+    """A second id of one destination would have replaced the first."""
+    ids = {"rdt_cid": "r1", "_rdt_uuid": "r2", "sc_click_id": "s1", "scid": "s2", "ndclid": "n1"}
+    call = track(World(), an_event(COMPLETED, a_session(metadata=ids)), "Order Completed")
     assert call["integrations"] == {
-        "Reddit Conversions Api": {"click_id": "r1"},
-        "Snap Conversions Api": {"click_id": "s1"},
+        "Nextdoor Conversions API": {"click_id": "n1"},
+        "Reddit Conversions Api": {"click_id": "r1", "uuid": "r2"},
+        "Snap Conversions Api": {"click_id": "s1", "uuid_c1": "s2"},
     }
+
+
+def test_a_click_id_that_a_destination_reads_among_the_properties_goes_there() -> None:
+    call = track(World(), an_event(COMPLETED, a_session(metadata={"qclid": "q1", "dclid": "d1"})), "Order Completed")
+    assert (call["properties"]["qclid"], call["properties"]["dclid"]) == ("q1", "d1")
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,13 @@ CAMPAIGN = {
 }
 # Valid for one visit only: a renewal a year later is not a visit.
 VISIT = frozenset({"page", "referrer", "ip", "user_agent", "ga_session_id"})
-# Destinations that read a click id only from their own options.
+# Ids of clicks and browsers that their destinations read only from their own options.
 DESTINATION_OPTIONS = {
+    "ndclid": ("Nextdoor Conversions API", "click_id"),
     "rdt_cid": ("Reddit Conversions Api", "click_id"),
+    "rdt_uuid": ("Reddit Conversions Api", "uuid"),
     "sc_click_id": ("Snap Conversions Api", "click_id"),
+    "scid": ("Snap Conversions Api", "uuid_c1"),
 }
 IN_CONTEXT = frozenset({*CAMPAIGN, "page", "referrer", "ip", "user_agent", "locale"})
 DAY = 86_400
@@ -87,12 +90,16 @@ def attribution_of(event: StripeEvent, settings: Settings) -> Attribution:
     return Attribution(
         _context(said),
         {name: value for name, value in said.items() if name not in IN_CONTEXT and name not in DESTINATION_OPTIONS},
-        {
-            destination: {option: said[name]}
-            for name, (destination, option) in DESTINATION_OPTIONS.items()
-            if name in said
-        },
+        _options(said),
     )
+
+
+def _options(said: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for name, (destination, option) in DESTINATION_OPTIONS.items():
+        if name in said:
+            found.setdefault(destination, {})[option] = said[name]
+    return found
 
 
 def _context(said: Mapping[str, str]) -> Context:

@@ -280,6 +280,7 @@ class AttributionProperties(TypedDict, total=False):
     gclid: Annotated[str, text("Google's click id")]
     gbraid: Annotated[str, text("Google's click id from an app, on iOS")]
     wbraid: Annotated[str, text("Google's click id from the web, on iOS")]
+    dclid: Annotated[str, text("Google's click id of a display advertisement")]
     fbc: Annotated[str, text("Meta's click id, from the cookie _fbc")]
     fbp: Annotated[str, text("Meta's browser id, from the cookie _fbp")]
     fbclid: Annotated[str, text("Meta's click id, from the URL")]
@@ -287,6 +288,7 @@ class AttributionProperties(TypedDict, total=False):
     ttp: Annotated[str, text("TikTok's browser id, from the cookie _ttp")]
     msclkid: Annotated[str, text("Microsoft's click id")]
     li_fat_id: Annotated[str, text("LinkedIn's click id")]
+    qclid: Annotated[str, text("Quora's click id")]
     ga_client_id: Annotated[str, text("Google Analytics' client id")]
     ga_session_id: Annotated[str, text("Google Analytics' session id")]
 
