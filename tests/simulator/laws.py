@@ -183,7 +183,7 @@ def since(history: History, first: int) -> list[str]:
     """
     ours = Ours(history.happenings[0].body["created"])
     sums: dict[str, Decimal] = defaultdict(Decimal)
-    left_out: set[str] = set()
+    left_out, unopened = set[str](), set[str]()
     # Two events may state one change, of which the first bears it: nobody begins between them.
     before = history.happenings[first - 1].moment if first else None
     seen = [one for one in history.happenings[first:] if one.moment != before]
@@ -193,8 +193,14 @@ def since(history: History, first: int) -> list[str]:
             each = call.get("properties", {})
             sums[each.get("subscription_id", "")] += each.get("mrr_change", 0)
             movement, is_imported = each.get("mrr_movement"), call.get("event") == "Subscription Imported"
-            if movement is not None and is_imported is not (movement == "opening"):
-                ours.faults.append(f"{about}: {call['event']} is {movement}")
+            if is_imported and "mrr_change" not in each:
+                # What it counted before is unknown: the first change is the opening balance.
+                unopened.add(each["subscription_id"])
+            if movement is not None:
+                opens = is_imported or each["subscription_id"] in unopened
+                unopened.discard(each["subscription_id"])
+                if opens is not (movement == "opening"):
+                    ours.faults.append(f"{about}: {call['event']} is {movement}")
         subscription = happening.subscription
         if subscription is not None and happening.mrr is None:
             left_out.add(subscription)

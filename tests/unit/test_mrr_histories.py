@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import permutations
 from typing import Any
 
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.load import keys_of
 from stripe_to_segment.segment_side.answers import Answer, Meaning
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.listing import record_of
 from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World, shown
 
 CREATED, UPDATED, DELETED, PAUSED, RESUMED = (
     f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted", "paused", "resumed")
 )
+RENEWED = {"items": {"data": [an_item(current_period_start=NOW - 30 * DAY)]}}
 HALF = {"id": "HALF", "object": "coupon", "percent_off": 50, "amount_off": None, "duration": "forever"}
 
 
@@ -201,6 +205,28 @@ def test_an_old_subscription_has_its_opening_balance_once() -> None:
         [20, 20, -20, -20],
         ["opening", "expansion", "contraction", "churn"],
     )
+
+
+@pytest.mark.parametrize("by", ["an event", "an import", "an import that opens"])
+def test_an_opening_balance_that_becomes_known_later_is_no_new_subscription(by: str) -> None:
+    """A subscription of many years was new when its discount's coupon became known, or the price of its currency."""
+    world, body = World(), a_subscription(discounts=["di_1"])
+    if by != "an event":
+        level = Level.OPENING if by == "an import that opens" else Level.STATE
+        world.batch(json.dumps(record_of(body, level, NOW - DAY, livemode=False)))
+    world.deliver(an_event(UPDATED, body, previous=RENEWED, created=NOW))
+    assert told(world) == []
+    world.deliver(an_event("customer.discount.updated", a_discount(coupon=HALF), created=NOW + DAY))
+    assert (told(world), told(world, "mrr_movement")) == ([10], ["opening"])
+    world.deliver(ended(NOW + 2 * DAY))
+    assert (told(world), told(world, "mrr_movement")) == ([10, -10], ["opening", "churn"])
+
+
+def test_an_opening_balance_that_the_next_event_states_is_no_new_subscription() -> None:
+    world, removed = World(), {"discounts": ["di_1"]}
+    world.deliver(an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW))
+    world.deliver(an_event(UPDATED, a_subscription(), previous=removed, created=NOW + DAY))
+    assert (told(world), told(world, "mrr_movement")) == ([20], ["opening"])
 
 
 def test_a_new_subscription_whose_update_came_first_is_not_imported() -> None:

@@ -35,7 +35,8 @@ class SubscriptionRecord:
     that are known to be older: they order the updates of one second. `beside` is another state of that second that may
     be older or newer, as long as the events between the two have not come. `mrr_sent` is the sum of the `mrr_change`
     sent so far, None in a record of a release that did not keep it. `unsent` says that an import has listed the
-    subscription and no call has stated its opening balance yet. `apart` says that the change is for the event of a
+    subscription and no call has stated its opening balance yet. `unopened` says that this balance was unknown when a
+    call had to state it: the first change is the balance. `apart` says that the change is for the event of a
     pause, a resumption or an end, which is still to come. `trialed` is the end of the last trial seen, `converted` the
     time of the payment whose conversion was sent, or the end of its trial. `moved` is the end of a trial that only
     moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
@@ -62,6 +63,7 @@ class SubscriptionRecord:
     moved: int | None = None
     on_trial: bool = False
     apart: bool = False
+    unopened: bool = False
     basis: shapes.Subscription | None = None
     beside: SubscriptionRecord | None = None
 
@@ -150,6 +152,7 @@ class SubscriptionRecord:
             beside=next((replace(one, beside=None) for one in states if one not in linked), None),
             mrr_sent=stored.counted,
             converted=stored.converted,
+            unopened=stored.unopened,
             **trial,
         )
 

@@ -78,10 +78,10 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
         elif event.listing is not None or record.mrr is None:
             record = replace(record, mrr_sent=before.counted)
         else:
-            record = replace(record, mrr_sent=record.mrr, unsent=False)
+            record = replace(record, mrr_sent=record.mrr, unsent=False, unopened=False)
             if record.mrr != before.counted:
                 person = over_all(now, known.others)
-                facts.append(corrected_mrr(person, name, record, before.counted, event.created))
+                facts.append(corrected_mrr(person, name, record, before, event.created))
         now = now.with_subscription(name, record)
     return now, facts
 

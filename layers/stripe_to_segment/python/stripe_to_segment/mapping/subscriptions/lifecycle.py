@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.cancellations import Ending, with_reason
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, bearing, event_with, key_of
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, ended_in_trial, record_then
+from stripe_to_segment.mapping.subscriptions.mrr_changes import OPENING, change_of, ended_in_trial, record_then
 from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.mapping.subscriptions.trials import conversion, trial_ended, trial_started
@@ -108,7 +108,7 @@ def imported(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[
     if change.missed and record is not None:
         subscription = text(event.object.get("id")) or event.id
         person = over_all(known.profile, known.others)
-        yield corrected_mrr(person, subscription, record, record.counted, event.created)
+        yield corrected_mrr(person, subscription, record, record, event.created)
     if not change.imported:
         return
     before = before_of(event, known)
@@ -117,7 +117,7 @@ def imported(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[
         event_with(SubscriptionImported, event, before, known),
         mrr=opening,
         mrr_change=opening,
-        mrr_movement="opening" if opening else None,
+        mrr_movement=OPENING if opening else None,
     )
     yield Fact(stated, key_of(event))
 

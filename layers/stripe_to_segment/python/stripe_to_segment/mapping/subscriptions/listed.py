@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import event_with, key_of
 from stripe_to_segment.mapping.subscriptions.lifecycle import SubscriptionImported, ended
-from stripe_to_segment.mapping.subscriptions.mrr_changes import ended_in_trial
+from stripe_to_segment.mapping.subscriptions.mrr_changes import OPENING, ended_in_trial
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
 from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.stripe_side.event import Level
@@ -39,7 +39,7 @@ def facts_of(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[
             event_with(SubscriptionImported, event, state, known),
             mrr=opening,
             mrr_change=opening,
-            mrr_movement="opening" if opening else None,
+            mrr_movement=OPENING if opening else None,
         )
         yield Fact(fact, key_of(event))
 
@@ -55,13 +55,15 @@ def record_after_listing(event: StripeEvent[shapes.Subscription], known: Known) 
         return remembered
     if remembered is None or remembered.unsent:
         return replace(new, mrr_sent=new.mrr or 0, unsent=new.live)
-    return replace(new, mrr_sent=remembered.counted, converted=remembered.converted)
+    return replace(new, mrr_sent=remembered.counted, converted=remembered.converted, unopened=remembered.unopened)
 
 
 def opened(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord:
     """The same, with its opening balance marked as sent if this event sends it."""
     record = _to_open(event, known)
-    return record_after_listing(event, known) if record is None else replace(record, unsent=False)
+    if record is None:
+        return record_after_listing(event, known)
+    return replace(record, unsent=False, unopened=record.mrr is None)
 
 
 def with_mrr_unsent(after: Profile, before: Profile) -> Profile:
@@ -77,7 +79,7 @@ def with_mrr_unsent(after: Profile, before: Profile) -> Profile:
         if was is None or was.unsent:
             subscriptions[name] = replace(record, mrr_sent=record.mrr or 0, unsent=record.live)
         elif record.counted != was.counted:
-            subscriptions[name] = replace(record, mrr_sent=was.counted, apart=False)
+            subscriptions[name] = replace(record, mrr_sent=was.counted, apart=False, unopened=was.unopened)
     return replace(after, subscriptions=subscriptions)
 
 

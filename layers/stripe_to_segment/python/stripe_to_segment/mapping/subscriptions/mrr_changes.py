@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
+    "OPENING",
     "Change",
     "bears_change",
     "change_of",
     "ended_in_trial",
     "growth",
     "movement",
+    "opens",
     "record_after",
     "record_then",
     "sent_after",
@@ -44,6 +46,8 @@ OLDER = 3 * 86_400
 LATE = 300
 # An hour if the trial's outcome is unknown. Daily plans may convert and end within a day.
 VERY_LATE = 3_600
+# The mrr_movement of what a subscription counted before the stack.
+OPENING = "opening"
 # Statuses whose begin and end have events of their own, with their own mrr_change.
 SEPARATE_FACTS = frozenset({"paused", "canceled"})
 # The reasons of pauses of what was not paid for yet.
@@ -150,14 +154,18 @@ def record_after(event: StripeEvent[shapes.Subscription], known: Known) -> tuple
     """
     remembered, new, sent = record_then(event, known), record_of(event, known), sent_after(event, known)
     change, stored = change_of(event, known), record_in(event, known)
+    unopened = change.now is None and opens(event, known)
     if remembered is not None and remembered.newer_than(new):
         ends = before_of(event, known).on_trial and not after_of(event, known).on_trial
         if remembered.trialed is None or (ends and remembered.converted is None):
             remembered = replace(remembered, trialed=new.trialed, trial_start=new.trial_start)
-        return replace(remembered, mrr_sent=sent, unsent=False), stored is None or remembered.digest != stored.digest
+        return (
+            replace(remembered, mrr_sent=sent, unsent=False, unopened=unopened),
+            stored is None or remembered.digest != stored.digest,
+        )
     # Without a record, or for the same event on a second attempt, the payload states the previous state.
     was = new.came_from if remembered is None or remembered.as_of == new.as_of else remembered.digest
-    new = replace(new, mrr_sent=sent, apart=change.now is not None and sent != change.now)
+    new = replace(new, mrr_sent=sent, apart=change.now is not None and sent != change.now, unopened=unopened)
     if remembered is not None and remembered is not stored:
         new = replace(new, came_from=remembered.came_from, beside=remembered.beside)
     return new, was != new.digest or change.imported
@@ -177,9 +185,17 @@ def _with_the_trial(event: StripeEvent[shapes.Subscription], known: Known, *, la
     return trial_end is not None and trial_end + late >= (ended_at(event.object) or event.created)
 
 
+def opens(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
+    """Whether the subscription is older than the stack, and its opening balance was unknown so far."""
+    change, stored = change_of(event, known), record_in(event, known)
+    return (change.imported and change.opening is None) or (stored is not None and stored.unopened)
+
+
 def movement(event: StripeEvent[shapes.Subscription], known: Known) -> str | None:
     """The mrr_movement of the event's change."""
     change = change_of(event, known)
+    if change.amount and opens(event, known):
+        return OPENING
     return growth(
         over_all(known.profile, known.others), text(event.object.get("id")) or "", change.sent, change.amount or 0
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, event_with, key_of
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, growth
+from stripe_to_segment.mapping.subscriptions.mrr_changes import OPENING, change_of, growth
 from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.stripe_side.money import major
 
@@ -105,11 +105,14 @@ def plan_facts(event: StripeEvent[shapes.Subscription], before: State, after: St
     yield Fact(stated, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
 
 
-def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecord, sent: int, created: int) -> Fact:
+def corrected_mrr(
+    profile: Profile, subscription: str, record: SubscriptionRecord, before: SubscriptionRecord, created: int
+) -> Fact:
     """A change that no event of the subscription stated.
 
-    From the mrr that was sent (minor units) to the record's mrr.
+    From the mrr that was sent, by the record `before`, to the record's mrr.
     """
+    sent = before.counted
     change = (record.mrr or 0) - sent
     fact = SubscriptionChanged(
         subscription_id=subscription,
@@ -123,7 +126,7 @@ def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecor
         previous_mrr=major(sent, record.currency),
         changed=["mrr"],
         mrr_change=major(change, record.currency),
-        mrr_movement=growth(profile, subscription, sent, change),
+        mrr_movement=OPENING if before.unopened or before.unsent else growth(profile, subscription, sent, change),
     )
     return Fact(fact, f"{subscription}:{created}:{sent}>{record.mrr}")
 
