@@ -235,6 +235,17 @@ def test_without_metadata_nothing_is_added() -> None:
     assert "integrations" not in call
 
 
+def test_what_a_program_writes_where_it_has_no_value_is_no_attribution() -> None:
+    """JavaScript writes undefined: that was the campaign of everybody who came without one."""
+    metadata = {"utm_source": "undefined", "utm_campaign": "null", "gclid": "None", "user_agent": "undefined"}
+    subscription = {"subscription": "sub_basic", "metadata": {"utm_source": "google"}}
+    parent = {"type": "subscription_details", "subscription_details": subscription}
+    call = track(World(), an_event("invoice.paid", an_invoice(metadata=metadata, parent=parent)), "Order Completed")
+    assert call["context"]["campaign"] == {"source": "google"}
+    assert "userAgent" not in call["context"]
+    assert "gclid" not in call["properties"]
+
+
 def test_a_renewal_has_the_campaign_but_no_visit() -> None:
     """A subscription hands its metadata to every invoice; the IP address of a year ago is no longer the customer's."""
     parent = {"subscription_details": {"subscription": "sub_basic", "metadata": VISITED}}

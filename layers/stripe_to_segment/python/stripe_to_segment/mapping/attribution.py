@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.identity import metadata_places
+from stripe_to_segment.mapping.identity import NO_VALUE, metadata_places
 from stripe_to_segment.stripe_side.fields import integer, text
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ NOTHING = Attribution()
 def attribution_of(event: StripeEvent, settings: Settings) -> Attribution:
     """The attribution in the metadata of the object, else of its subscription, else of its customer."""
     metadata: dict[str, str] = {}
-    for place in reversed(metadata_places(event)):
-        metadata |= place
     keys = settings.attribution_keys
-    if keys.keys().isdisjoint(metadata):
+    for place in reversed(metadata_places(event)):
+        metadata |= {key: value for key, value in place.items() if key in keys and value not in NO_VALUE}
+    if not metadata:
         return NOTHING
     said: dict[str, str] = {}
     for key, name in keys.items():
