@@ -1,7 +1,7 @@
 """Monthly recurring revenue (MRR), as Stripe's own dashboard counts it.
 
 The sum of the licensed recurring amounts of active and past-due subscriptions, normalised to a month; trials, metered
-usage and tax count 0. https://docs.stripe.com/billing/subscriptions/analytics
+usage and tax on top of a price count 0. https://docs.stripe.com/billing/subscriptions/analytics
 """
 
 from __future__ import annotations
