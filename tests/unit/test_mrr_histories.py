@@ -657,10 +657,14 @@ def test_a_pause_on_request_says_so_and_takes_the_mrr_away_until_it_is_resumed()
 
 @pytest.mark.parametrize(
     ("reason", "opening"),
-    [("first_payment_failure", 0), ("trial_end_without_payment_method", 0), ("final_payment_failure", 20)],
+    [("first_payment_failure", 20), ("trial_end_without_payment_method", 0), ("final_payment_failure", 20)],
 )
 def test_the_reason_of_a_pause_says_whether_the_subscription_counted_before(reason: str, opening: int) -> None:
-    """One that nobody had ever paid for, first seen when it was paused, opened with its mrr and lost it again."""
+    """One that was paid for until a renewal failed, first seen when it was paused, opened with no mrr.
+
+    https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure: the action for the first
+    failure is that for the first failed attempt to pay a renewal.
+    """
     world = World()
     why = {"paused": {"type": "subscription", "subscription": {"type": reason}}}
     world.deliver(an_event(PAUSED, a_subscription(status="paused", status_details=why)))

@@ -80,7 +80,10 @@ class SubscriptionCancelled(BearsMrrChange, Ended):
     """For any reason."""
 
 
-@track("Subscription Paused", when="a subscription is paused: by a trial without a payment method, or on request")
+@track(
+    "Subscription Paused",
+    when="a subscription is paused: after a trial without a payment method or a failed payment, or on request",
+)
 class SubscriptionPaused(BearsMrrChange):
     """The status is paused, which is different from paused collection."""
 

@@ -50,8 +50,9 @@ VERY_LATE = 3_600
 OPENING = "opening"
 # Statuses whose begin and end have events of their own, with their own mrr_change.
 SEPARATE_FACTS = frozenset({"paused", "canceled"})
-# The reasons of pauses of what was not paid for yet.
-UNPAID_BEFORE = frozenset({None, "trial_end_without_payment_method", "first_payment_failure"})
+# The reasons of pauses that end a trial. A `first_payment_failure` is that of a renewal.
+# https://docs.stripe.com/changelog/endive/2026-09-30/pause-on-payment-failure
+AFTER_TRIAL = frozenset({None, "trial_end_without_payment_method"})
 
 
 @frozen
@@ -120,7 +121,7 @@ def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | Non
     """The mrr before the first event that is seen of a subscription.
 
     An update states it; an end and a pause do not. Then a subscription that was not on trial is assumed to have
-    counted, and a pause without a reason to have followed a trial; before its first payment none has.
+    counted, and a pause without a reason to have followed a trial.
     """
     after = after_of(event, known)
     if event.type.endswith(".updated"):
@@ -129,7 +130,7 @@ def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | Non
         return 0 if _with_the_trial(event, known) else after.value.amount
     if event.type.endswith(".paused"):
         reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
-        return 0 if _with_the_trial(event, known) or reason in UNPAID_BEFORE else after.value.amount
+        return 0 if _with_the_trial(event, known) or reason in AFTER_TRIAL else after.value.amount
     return 0
 
 
