@@ -672,6 +672,39 @@ def test_the_reason_of_a_pause_says_whether_the_subscription_counted_before(reas
     assert told(world) == [opening, -opening]
 
 
+def test_a_pause_on_request_in_a_trial_does_not_end_it() -> None:
+    """It did, and the trial's own end was no news then: nothing stated the mrr with which the trial ended."""
+    world, trial = World(), {"status": "trialing", "trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    paused = a_subscription(**trial | {"status": "paused"})
+    world.deliver(
+        an_event(CREATED, a_subscription(**trial, created=NOW), created=NOW),
+        an_event(UPDATED, paused, previous={"status": "trialing"}, created=NOW + DAY),
+        an_event(PAUSED, paused, created=NOW + DAY),
+        an_event(UPDATED, a_subscription(**trial), previous={"status": "paused"}, created=NOW + 2 * DAY),
+        an_event(RESUMED, a_subscription(**trial), created=NOW + 2 * DAY),
+    )
+    assert names(world)[1:] == ["Trial Started", "Subscription Paused", "Subscription Resumed"]
+    ended = a_subscription(**trial | {"status": "active"})
+    world.deliver(an_event(UPDATED, ended, previous={"status": "trialing"}, created=NOW + 9 * DAY))
+    assert names(world)[4:] == ["Trial Ended"]
+    assert (sum(told(world)), shown(world)) == (20, 20)
+
+
+def test_a_trial_that_ends_a_second_time_does_not_lose_the_mrr_with_which_it_ends() -> None:
+    """The end of a trial is stated once, and so the mrr_change that the second one bore was dropped with it."""
+    world, trial = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    before = "trialing"
+    world.deliver(an_event(CREATED, a_subscription(status=before, **trial, created=NOW), created=NOW))
+    for day, status in enumerate(("unpaid", "trialing", "active"), 1):
+        update = an_event(
+            UPDATED, a_subscription(status=status, **trial), previous={"status": before}, created=NOW + day * DAY
+        )
+        world.deliver(update)
+        before = status
+    assert names(world).count("Trial Ended") == 1
+    assert (sum(told(world)), shown(world)) == (20, 20)
+
+
 def test_a_scheduled_pause_that_resumes_into_past_due_counts_again() -> None:
     """https://docs.stripe.com/billing/subscriptions/pause/schedules: a resumption succeeds as active or past_due."""
     world = World()

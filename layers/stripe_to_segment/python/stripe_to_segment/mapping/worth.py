@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["fact_id", "kind_of", "kinds_of"]
+__all__ = ["fact_id", "kind_of", "kinds_of", "was_sent"]
 
 # An import and an event may both state the amount of one.
 DISPUTES = (PaymentDisputed, DisputeWon, DisputeLost)
@@ -53,15 +53,15 @@ def kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settin
     of_import = event.listing is not None
     if isinstance(stated, DisputeWon | DisputeLost) and of_import:
         # For a dispute that is over, the history of an import sends only the end.
-        return UNCOUNTED if _was_sent(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
+        return UNCOUNTED if was_sent(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
     if isinstance(stated, PaymentDisputed) and not of_import and _listed_before(fact.key, known):
-        ended = _was_sent(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
+        ended = was_sent(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
         return UNCOUNTED if ended else Kind.DISPUTE
     # Of a fact that another event has claimed, the call is that event's.
     return kind_by_name({**body, "event": stated.event_name})
 
 
-def _was_sent(names: Iterable[str], key: str, event: StripeEvent, known: Known, settings: Settings) -> bool:
+def was_sent(names: Iterable[str], key: str, event: StripeEvent, known: Known, settings: Settings) -> bool:
     """Whether a call of one of these names for the same object was sent, or is claimed."""
     stated = {dedup_key_of(fact_id(name, key, event, settings)) for name in names}
     claims = known.profile.claims.values()

@@ -81,10 +81,12 @@ def trial_facts(event: StripeEvent[shapes.Subscription], before: State, after: S
     """The facts of an update about a trial."""
     if before.on_trial == after.on_trial or moves_billing_date(event, before, after, record_in(event, known)):
         return
+    trial = after.trial if after.trial[1] is not None else before.trial
     if after.on_trial:
         yield trial_started(event, after, known)
-    else:
-        yield trial_ended(event, after, known, trial=after.trial if after.trial[1] is not None else before.trial)
+    elif not (after.status == "paused" and (trial[1] or 0) > event.created):
+        # A pause on request interrupts a trial. Its end is stated once, when it has come.
+        yield trial_ended(event, after, known, trial=trial)
 
 
 def conversion(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:

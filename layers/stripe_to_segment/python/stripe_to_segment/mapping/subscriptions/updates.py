@@ -29,6 +29,7 @@ from stripe_to_segment.mapping.subscriptions.plan_changes import (
 from stripe_to_segment.mapping.subscriptions.records import moves_billing_date, record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.mapping.subscriptions.trials import TrialEnded, TrialStarted, conversion, trial_facts
+from stripe_to_segment.mapping.worth import was_sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,11 @@ def updated(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[F
         *collection_facts(event, before, after, known),
     ]
     amount = change_of(event, known).amount if bears_change(event, known) else None
-    bearer = next((fact for kind in MRR_BEARERS for fact in facts if type(fact.event) is kind), None)
+    bearers = [fact for kind in MRR_BEARERS for fact in facts if type(fact.event) is kind]
+    if amount:
+        # What is stated once, as the end of a trial, states no second change.
+        bearers = [fact for fact in bearers if not was_sent((fact.name,), fact.key, event, known, known.settings)]
+    bearer = next(iter(bearers), None)
     moved = before.on_trial is not after.on_trial and moves_billing_date(event, before, after, record_in(event, known))
     if bearer is None and (amount or moved):
         bearer = changed_otherwise(event, before, after, known)
