@@ -181,3 +181,17 @@ def test_a_customer_imported_at_any_moment_audits_clean(seed: int, order: int, l
     now = int(ours.frozen_at) + 400 * DAY
     report = audited(listed(history.events, FAR), ours.store, ours.settings, now, began=run.moment)
     assert faults(report) == []
+
+
+@given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
+@settings(max_examples=settings().max_examples // 2)
+# The level `traits` lists the session of a guest once more, and sends no payment of it.
+@example(seed=7, order=7, level="traits")
+def test_merged_customers_and_guests_imported_at_any_moment_audit_clean(seed: int, order: int, level: str) -> None:
+    circle = a_circle(seed)
+    run, ours = cut(circle.events, Random(f"cut {order}"), level), laws.Ours(circle.at)
+    for batch in run.batches:
+        ours.deliver(batch)
+    now = int(ours.frozen_at) + 400 * DAY
+    report = audited(listed(circle.events, FAR), ours.store, ours.settings, now, began=circle.first)
+    assert faults(report) == []

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 type Json = dict[str, Any]
 BEGAN, LATER = NOW - 50 * DAY, NOW + 5 * DAY
 CUSTOMER = "own:test:cus_basic"
+AN_INQUIRY = a_dispute(payment_intent="pi_alone", charge="ch_a", status="warning_needs_response")
 
 
 def a_business() -> dict[str, StripeEvent]:
@@ -227,6 +228,15 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
     "an import has listed it in silence": (
         Case(imported={*a_business()} - {"joined", "withdrawn"}, lost={"joined", "withdrawn"}),
         {*((Cause.IMPORTED, *each) for each in MONEY), *both(Cause.IMPORTED)},
+    ),
+    # The record kept no inquiry of an import, because no funds had moved: the audit asked for the import once more.
+    "an import has listed an inquiry in silence": (
+        Case(
+            events={**a_business(), "dispute": an_event("charge.dispute.created", AN_INQUIRY)},
+            imported={"dispute"},
+            lost={"withdrawn"},
+        ),
+        {(Cause.IMPORTED, Kind.DISPUTES, "dp_1")},
     ),
     "Segment does not answer": (
         Case(answers={"Order Refunded": Meaning.RETRY}),

@@ -33,7 +33,7 @@ from tests.unit.shapes import (
     an_invoice,
     an_item,
 )
-from tests.unit.worlds import World, names
+from tests.unit.worlds import World, lifetime_value, names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -281,6 +281,16 @@ def test_what_went_back_of_an_old_invoice_is_known_by_the_charge_that_paid_it() 
     assert call["traits"]["lifetime_value"] == 8
     calls = world.deliver(an_event("refund.created", {**refund, "id": "re_2", "amount": 300}, created=NOW + DAY))
     assert [call["traits"]["lifetime_value"] for call in calls if call["type"] == "identify"] == [5]
+
+
+def test_an_inquiry_that_an_import_has_listed_and_that_becomes_a_dispute_lowers_the_lifetime_value() -> None:
+    """Also where only its end is sent to the endpoint, and says nothing of the funds."""
+    world, inquiry = Importing(), a_dispute(payment_intent="pi_1", amount=2000, status="warning_needs_response")
+    world.import_(CUSTOMER, INVOICE, inquiry)
+    world.deliver(an_event("customer.updated", CUSTOMER))
+    assert lifetime_value(world) == 20
+    world.deliver(an_event("charge.dispute.closed", inquiry | {"status": "lost"}))
+    assert lifetime_value(world) == 0
 
 
 def test_an_open_dispute_is_withdrawn_in_the_currency_of_the_balance_too() -> None:

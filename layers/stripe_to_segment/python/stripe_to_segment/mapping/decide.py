@@ -70,14 +70,14 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     if lesson.counted is None:
         return profile, ()
     order, payment = lesson.counted.order, lesson.counted.payment
-    if event.silent and event.listing is not None:
+    if event.listing is not None and not event.sends_payments:
         payment = replace(payment, listed_at=event.listing.moment)
     profile = profile.regained(order, payment.intent) if payment.intent else profile
     keys = tuple(dedup_key_for(event.scope, "counted", key) for key in lesson.counted.keys)
     listed = profile.payment(order)
     begun = listed is not None and listed.begun
     if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):
-        if listed is not None and listed.listed_at is not None and not event.silent:
+        if listed is not None and listed.listed_at is not None and event.sends_payments:
             # It is stated now: a payment that is attached to an invoice later is not sent again as a part of it.
             profile = profile.with_payment(order, replace(listed, listed_at=None))
         return profile, keys

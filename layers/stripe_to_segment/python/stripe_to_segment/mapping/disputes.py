@@ -86,10 +86,15 @@ def disputed(event: StripeEvent[shapes.Dispute], known: Known) -> Iterator[Fact]
 
 
 def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str, Payment] | None:
-    """The order and its payment after the event; None if the event withdraws or returns no funds."""
+    """The order and its payment after the event; None if the event withdraws or returns no funds.
+
+    A dispute that an import lists in silence is stored in any case, so that the audit finds it.
+    """
     dispute, dispute_id = event.object, text(event.object.get("id")) or event.id
     order, payment = _behind(event, known)
-    seen = dispute_id in payment.disputes
+    before = payment.disputes.get(dispute_id)
+    # An inquiry that an import has listed may have become a dispute since.
+    seen = before is not None and (before.withdrawn > 0 or before.listed_at is None)
     withdrawn = read.withdrawn(dispute)
     if event.type == WITHDRAWN:
         withdrawn = integer(dispute.get("amount")) if withdrawn is None else withdrawn
@@ -98,12 +103,15 @@ def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str
     elif withdrawn is None and event.type == "charge.dispute.closed" and not seen:
         # For endpoints without the events of withdrawn and reinstated funds, the dispute's end states where they are.
         withdrawn = {"lost": integer(dispute.get("amount")), "won": 0}.get(text(dispute.get("status")) or "")
+    if withdrawn is None and event.silent:
+        # Also of an inquiry the record says that an import has listed it.
+        withdrawn = 0
     guessed = guessed_for(event, known, order)
     if withdrawn is None:
         # Stored although no funds moved, so that the next event finds the payment; but a guess is stored nowhere else.
         return (order, payment) if event.customer is not None and not guessed else None
     moment = None if event.listing is None else event.listing.moment
-    as_of, listed_at = (event.created if moment is None else moment), (moment if event.silent and not seen else None)
+    as_of, listed_at = (event.created if moment is None else moment), (moment if event.silent and not before else None)
     return order, payment.with_dispute(dispute_id, Dispute(withdrawn, as_of, guessed, listed_at))
 
 

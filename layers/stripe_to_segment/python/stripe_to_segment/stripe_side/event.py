@@ -109,6 +109,11 @@ class StripeEvent[T: Mapping[str, Any] = Any](EventHead):
         """Whether it is only stored, and nothing is sent for it."""
         return self.listing is not None and self.listing.level is Level.STATE
 
+    @property
+    def sends_payments(self) -> bool:
+        """Whether the payment that it states is sent; an import sends payments at its highest level only."""
+        return self.listing is None or self.listing.level is Level.HISTORY
+
     @cached_property
     def about(self) -> str:
         """The beginning of the event's type, without the verb: "customer", "customer.subscription", "charge"."""
