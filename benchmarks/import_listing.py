@@ -21,8 +21,8 @@ from stripe_to_segment.stripe_api.lists import Lists
 from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.commands.importing.progress import new_progress
-from stripe_to_segment_tools.commands.importing.run import FIRST, Run
-from stripe_to_segment_tools.commands.importing.steps import steps
+from stripe_to_segment_tools.commands.importing.run import Run
+from stripe_to_segment_tools.commands.importing.steps import FIRST, steps
 from stripe_to_segment_tools.commands.importing.walk import WORKERS
 
 if TYPE_CHECKING:

@@ -512,7 +512,29 @@ def test_since_leaves_out_old_payments_and_no_customer(business: Business) -> No
     business.stripe.objects = a_shop(1)
     said = json.loads(business.run("--since", "40d", "--json").stdout)
     assert (said["listed"]["customer"], said["listed"]["subscription"]) == (1, 1)
-    assert (said["listed"]["invoice"], said["listed"]["refund"]) == (0, 1)
+    assert (said["listed"]["invoice"], said["listed"]["refund"]) == (1, 1), "the open invoice may yet be paid"
+
+
+def test_since_is_the_time_of_the_payment_and_not_that_of_its_invoice(business: Business) -> None:
+    """Lists go by creation: what paid an invoice from just before was listed alone, as a purchase."""
+    since = NOW - 40 * DAY
+    paid = {"status": "paid", "total": 2000, "amount_paid": 2000, "amount_due": 2000, "currency": "usd"}
+    renewal = {"billing_reason": "subscription_cycle", "customer": "cus_0", "total_taxes": [], **paid}
+    made = {"in_later": (-1800, 1800), "in_overdue": (-70 * DAY, DAY), "in_before": (-7200, -60)}
+    for name, (created, paid_at) in made.items():
+        intent = name.replace("in_", "pi_")
+        parts = {"data": [{"status": "paid", "payment": {"type": "payment_intent", "payment_intent": intent}}]}
+        times = {"created": since + created, "status_transitions": {"paid_at": since + paid_at}}
+        money = {"amount": 2000, "amount_received": 2000, "currency": "usd", "customer": "cus_0"}
+        business.stripe.objects += [
+            an_invoice(id=name, payments=parts, **renewal, **times),
+            an_intent(id=intent, created=since + paid_at - 6, **money),
+        ]
+    business.stripe.objects.append(a_customer(id="cus_0", created=NOW - 200 * DAY, metadata={"user_id": "u_0"}))
+    result = business.run("--level", "history", "--since", "40d")
+    assert result.exit_code == 0, result.output
+    sent = [(call["event"], call["properties"]["order_id"]) for call in business.world.calls if "event" in call]
+    assert sorted(sent) == [("Subscription Renewed", "in_later"), ("Subscription Renewed", "in_overdue")]
 
 
 def test_since_is_a_time_in_the_past(business: Business) -> None:

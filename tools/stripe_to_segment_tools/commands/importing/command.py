@@ -28,8 +28,8 @@ from stripe_to_segment_tools.commands.importing.checks import (
     users_in,
 )
 from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
-from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run
-from stripe_to_segment_tools.commands.importing.steps import LEVELS, steps
+from stripe_to_segment_tools.commands.importing.run import LOCAL_PAUSE_SECONDS, Run
+from stripe_to_segment_tools.commands.importing.steps import FIRST, LEVELS, steps
 from stripe_to_segment_tools.commands.importing.summary import conclude, pace_of
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.moments import iso, moment

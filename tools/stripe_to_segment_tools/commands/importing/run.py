@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_api.lists import Part
 from stripe_to_segment_tools.commands.importing.drain import wait_until_empty
-from stripe_to_segment_tools.commands.importing.steps import PAST, counted
+from stripe_to_segment_tools.commands.importing.steps import begin_of, counted
 from stripe_to_segment_tools.commands.importing.walk import Walk
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.commands.importing.users import Users
     from stripe_to_segment_tools.commands.importing.walk import Queuer
 
-__all__ = ["FIRST", "LOCAL_PAUSE_SECONDS", "Run"]
+__all__ = ["LOCAL_PAUSE_SECONDS", "Run"]
 
-# 2010: no Stripe account is older.
-FIRST = 1_262_304_000
 # The local stack counts exactly, and at once.
 LOCAL_PAUSE_SECONDS = 0.1
 
@@ -108,7 +106,7 @@ class Run:
             return sum(part.left for part in self.progress.parts)
 
     def _part(self, kind: str) -> Part:
-        return Part(kind, self.progress.since if kind in PAST else FIRST, self.progress.until)
+        return Part(kind, begin_of(kind, self.progress.since), self.progress.until)
 
     def _listed(self, before: Counter[str]) -> str:
         """What was listed since; a level that sends lists the objects of a kind again."""

@@ -10,23 +10,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.subscription import NOT_LIVE
-from stripe_to_segment.stripe_api.lists import LISTS
+from stripe_to_segment.stripe_api.lists import LISTS, PARTS
 from stripe_to_segment.stripe_side.event import Level
-from stripe_to_segment.stripe_side.listing import LISTED, states_something
+from stripe_to_segment.stripe_side.listing import LISTED, paid_at, states_something
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["CUSTOMERS_STEP", "KINDS", "LEVELS", "PAST", "TELLING", "Step", "counted", "says_something", "steps"]
+__all__ = [
+    "CUSTOMERS_STEP",
+    "FIRST",
+    "KINDS",
+    "LEVELS",
+    "TELLING",
+    "Step",
+    "begin_of",
+    "counted",
+    "is_older",
+    "says_something",
+    "steps",
+]
 
 LEVELS = (Level.STATE, Level.TRAITS, Level.OPENING, Level.HISTORY)
 """Each does what the ones before it do, and more."""
 
 KINDS = tuple(name for name, each in LISTS.items() if each.listing is not None and each.name in LISTED)
 PAST = KINDS[KINDS.index("invoice") :]
-"""Things that happened once, left out if they are older than `--since`; what exists now is listed in any case."""
+# 2010: no Stripe account is older.
+FIRST = 1_262_304_000
+# A list goes by creation, and an invoice is paid an hour to months later: Stripe itself tries for up to two months.
+# https://docs.stripe.com/billing/revenue-recovery/smart-retries
+PAID_WITHIN_SECONDS = dict.fromkeys(("invoice", *PARTS), 90 * 86_400)
 
 # Each begins a step: customers name the users of subscriptions, and objects that claim a payment come before it.
 FIRST_OF_A_STEP = frozenset({"customer", "subscription", "invoice_payment"})
@@ -75,6 +91,20 @@ def _parted(kinds: Iterable[str]) -> list[tuple[str, ...]]:
 
 CUSTOMERS_STEP = next(number for number, step in enumerate(steps(Level.STATE)) if "customer" in step.kinds)
 """The number of the step that lists all customers."""
+
+
+def begin_of(kind: str, since: int) -> int:
+    """Since which epoch second of creation a kind is listed, if payments count `since` another one.
+
+    What exists now is listed in any case.
+    """
+    return max(since - PAID_WITHIN_SECONDS.get(kind, 0), FIRST) if kind in PAST else FIRST
+
+
+def is_older(listed: JsonObject, since: int) -> bool:
+    """Whether an invoice, or a part of one, was paid before this epoch second: what paid it is not listed either."""
+    at = paid_at(listed)
+    return at is not None and at < since
 
 
 def says_something(listed: JsonObject, level: Level) -> bool:

@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_api.lists import PARTS, Part
 from stripe_to_segment.stripe_api.requests import RefusedError
 from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.stripe_side.listing import record_of
-from stripe_to_segment_tools.commands.importing.steps import TELLING, says_something
+from stripe_to_segment_tools.commands.importing.steps import TELLING, is_older, says_something
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,7 +113,7 @@ class Walk:
                 if not again:
                     raise
                 continue
-            objects = _objects(part.kind, page)
+            objects = [one for one in _objects(part.kind, page) if not is_older(one, self.progress.since)]
             self._take(part.kind, objects)
             with self.progress.lock:
                 self.progress.listed[part.kind] += len(objects)

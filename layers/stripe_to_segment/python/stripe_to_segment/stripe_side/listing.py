@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side import shapes
 
-__all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "record_of", "states_something"]
+__all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "paid_at", "record_of", "states_something"]
 
 IMPORT = "stripe_to_segment.import"
 """The field `object` of a record of an import."""
 
 CREATED = "created"
 DISPUTE_ENDS = frozenset({"won", "lost"})
+PAID = frozenset({"invoice.paid", "invoice_payment.paid"})
 
 
 def record_of(listed: Mapping[str, Any], level: Level, moment: int, *, livemode: bool, **more: object) -> JsonObject:
@@ -67,6 +68,12 @@ def states_something(listed: Any) -> bool:
         and read(listed, 0) is not None
         and not (name == "payment_intent" and invoice_of(listed) is not None)
     )
+
+
+def paid_at(listed: Any) -> int | None:
+    """The epoch second at which an invoice, or a part of one, was paid; None for what is unpaid or something else."""
+    stated = LISTED[listed["object"]](listed, 0) if listed.get("object") in {"invoice", "invoice_payment"} else None
+    return stated[1] if stated is not None and stated[0] in PAID else None
 
 
 def listed_event(data: JsonObject) -> StripeEvent | None:
