@@ -606,6 +606,7 @@ def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: B
         (b"customer,user\ncus_1,u\x00\n", "line 2: cus_1 has an invisible character"),
         # Excel shows a long number so, and saves what it shows: users with the same first digits became one.
         (b"customer,user\ncus_1,1.23457E+11\n", "line 2: '1.23457E+11' is a long number as a spreadsheet shows it"),
+        (b"customer,user\ncus_1,1.23457e+11\n", "line 2: '1.23457e+11' is a long number as a spreadsheet shows it"),
         # A query writes NULL where there is no user: all of these customers became one.
         (b"customer,user\ncus_1,NULL\n", "line 2: 'NULL' is what a program writes for no value; expected is an id"),
         (b"customer,user,group\ncus_1,u_1,undefined\n", "line 2: 'undefined' is what a program writes for no value"),

@@ -29,8 +29,8 @@ SHOWN = 20
 # Of a value in metadata. https://docs.stripe.com/metadata
 LONGEST = 500
 SHOWN_CHARACTERS = 60
-# What a spreadsheet makes of an id of more than eleven digits: users of the same first digits become one.
-ROUNDED = re.compile(r"\d+([.,]\d+)?E\+\d+")
+# What a spreadsheet or a data frame makes of a long number: users of the same first digits become one.
+ROUNDED = re.compile(r"\d+([.,]\d+)?[Ee]\+\d+")
 
 # In a file they are refused in whatever case: the person who runs the command can say what is meant.
 NOBODY = frozenset(word.lower() for word in NO_VALUE)
