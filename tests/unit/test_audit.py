@@ -157,6 +157,14 @@ def updated(**more: Any) -> dict[str, StripeEvent]:
     return {**a_business(), "update": an_event("customer.subscription.updated", body, created=NOW + DAY)}
 
 
+def paused() -> dict[str, StripeEvent]:
+    """A pause on request, which two events state; the second one carries the change of the mrr."""
+    body = a_subscription(created=NOW - 10 * DAY, status="paused")
+    update = an_event("customer.subscription.updated", body, created=NOW + DAY, previous={"status": "active"})
+    pause = an_event("customer.subscription.paused", body, created=NOW + DAY)
+    return {**a_business(), "update": update, "pause": pause}
+
+
 def attached() -> dict[str, StripeEvent]:
     """The intent was attached to an invoice that was paid a day later, and the event that says so comes last."""
     part = {"id": "inpay_2", "object": "invoice_payment", "invoice": "in_later", "amount_paid": 5000, "currency": "usd"}
@@ -237,6 +245,27 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
             lost={"withdrawn"},
         ),
         {(Cause.IMPORTED, Kind.DISPUTES, "dp_1")},
+    ),
+    # Only what was sent of a subscription tells: the record has the new mrr by then.
+    "an import has listed a change of which no event came": (
+        Case(
+            events={
+                **updated(**TWO_SEATS),
+                "subscription": an_event(
+                    "customer.subscription.created", a_subscription(created=NOW - 10 * DAY), created=NOW - 10 * DAY
+                ),
+            },
+            imported={"update"},
+        ),
+        {(Cause.IMPORTED, Kind.MRR, "sub_basic")},
+    ),
+    "the event of a pause never came, after the update that says the same": (
+        Case(events=paused(), lost={"pause"}),
+        {(Cause.NEVER_CAME, Kind.MRR, "sub_basic")},
+    ),
+    "the event of a pause waits, after the update that says the same": (
+        Case(events=paused(), lost={"pause"}, around={"waiting": True}),
+        {(Cause.WAITS, Kind.MRR, "sub_basic")},
     ),
     "Segment does not answer": (
         Case(answers={"Order Refunded": Meaning.RETRY}),

@@ -33,7 +33,7 @@ from tests.unit.shapes import (
     an_invoice,
     an_item,
 )
-from tests.unit.worlds import World, lifetime_value, names
+from tests.unit.worlds import World, changes, lifetime_value, names, told
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -208,11 +208,11 @@ def test_a_second_event_about_a_change_that_was_sent_still_sends_the_difference(
 
 def test_a_refund_that_the_level_state_has_listed_is_sent_by_its_own_event_and_no_later_one() -> None:
     refund = a_refund(id="re_1", amount=500, payment_intent="pi_1", currency="usd", customer=CUSTOMER["id"])
-    for kind, told in (("refund.created", ["Order Refunded"]), ("refund.updated", [])):
+    for kind, sent in (("refund.created", ["Order Refunded"]), ("refund.updated", [])):
         world = Importing()
         world.import_(*EVERYTHING, refund)
         calls = world.deliver(an_event(kind, refund, created=NOW - DAY))
-        assert [name for name in names(calls) if name != "identify"] == told
+        assert [name for name in names(calls) if name != "identify"] == sent
         (call,) = world.import_(CUSTOMER, level=Level.TRAITS, moment=NOW + DAY)
         assert call["traits"]["lifetime_value"] == 15
 
@@ -254,6 +254,22 @@ def test_an_ended_subscription_gets_no_opening_and_the_history_sends_its_end() -
     assert call["event"] == "Subscription Cancelled"
     assert call["properties"]["days_active"] == 10
     assert "mrr_change" not in call["properties"]
+
+
+@pytest.mark.parametrize(("days", "sent"), [(10, [20]), (40, [20, -20])])
+def test_an_end_whose_event_is_lost_is_sent_with_its_change_once_stripe_has_the_event_no_more(
+    days: int, sent: list[int]
+) -> None:
+    """The sum of the changes stayed what the subscription had been, because only the event could lower it."""
+    ended = {**SUBSCRIPTION, "status": "canceled", "ended_at": NOW - days * DAY}
+    world = Importing()
+    world.deliver(an_event("customer.subscription.created", SUBSCRIPTION, created=NOW - 50 * DAY))
+    for level in (Level.STATE, Level.HISTORY, Level.HISTORY):
+        world.import_(CUSTOMER, ended, level=level)
+    assert changes(world) == sent
+    assert [each["mrr_movement"] for each in told(world, "Subscription Cancelled")] == ["churn"] * (len(sent) - 1)
+    world.deliver(an_event("customer.subscription.deleted", ended, created=NOW - days * DAY))
+    assert changes(world) == [20, -20], "also if the event comes after all"
 
 
 def test_nothing_is_sent_about_a_user_who_opted_out() -> None:

@@ -37,13 +37,14 @@ COLUMNS = (Kind.PAYMENTS, Kind.MRR, Kind.REFUNDS, Kind.DISPUTES)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One remembered payment, refund or dispute, in minor units; of a dispute the amount withdrawn.
+    """One remembered payment, refund, dispute or mrr, in minor units; of a dispute the amount withdrawn.
 
     `at` is in epoch seconds, 0 where the record does not say. For a refund or a dispute `payment` is the payment that
     it is about, `beside` the part of a payment's amount that is listed beside its invoice, which is whole without it.
     `imported` says that an import has listed it and sent nothing; `unsent` are the amounts of the parts of
-    an invoice for which that is so, by payment intent, or that of a refund which has failed since; `sent` says that an
-    event has stated it since. `whole` says that no further part of it can come.
+    an invoice for which that is so, by payment intent, or that of a refund which has failed since, or of a change of an
+    mrr; `sent` says that an event has stated it since. `whole` says that no further part of it can come. `apart` is the
+    change of an mrr whose own event is still to come.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Kept:
     unsent: Mapping[str, int] = field(default_factory=dict)
     sent: bool = False
     whole: bool = True
+    apart: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,11 @@ def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord
     else:
         lives.sent += record.live
         run.report.found([also])
-    kept = Kept(name, currency, mrr, record.as_of[0], imported=record.unsent)
+    # An import has listed another mrr than was sent, or its change is for an event of its own.
+    left = 0 if record.unsent else record.unsent_mrr
+    listed, apart = (0, left) if record.apart else (left, 0)
+    unsent_part = {name: listed} if listed else {}
+    kept = Kept(name, currency, mrr, record.as_of[0], imported=record.unsent, unsent=unsent_part, apart=apart)
     found = Finding(Kind.MRR, currency, name, truth - mrr, cause, remembered=True)
     return Compared(kept, replace(kept, amount=truth), found)
 

@@ -54,7 +54,8 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
         return found
     named, several = {one.id for one in found}, dict[str, tuple[Cause, int]]()
     rest = sorted(
-        (one for one in objects if (one.amount or one.unsent) and one.id not in named), key=lambda one: -one.at
+        (one for one in objects if (one.amount or one.unsent or one.apart) and one.id not in named),
+        key=lambda one: -one.at,
     )
     by_reason = [*_candidates(kind, book, rest, entries, around)]
     for cause, candidates in reversed(by_reason):
@@ -102,6 +103,7 @@ def _candidates(
         | {part: amount for one in objects for part, amount in one.unsent.items()},
     )
     yield Cause.NOT_IMPORTED, those(lambda one: one.id in entries and entries[one.id].at < around.began)
+    yield Cause.WAITS if around.waiting else Cause.NEVER_CAME, {one.id: one.apart for one in objects if one.apart}
     if book.summed != 1:
         yield Cause.BEFORE_SUMS, those(lambda one: one.at // DAY <= book.summed)
     if kind is Kind.PAYMENTS:

@@ -6,9 +6,9 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.common import event_with, key_of
+from stripe_to_segment.mapping.subscriptions.common import bearing, event_with, key_of
 from stripe_to_segment.mapping.subscriptions.lifecycle import SubscriptionImported, ended
-from stripe_to_segment.mapping.subscriptions.mrr_changes import OPENING, ended_in_trial
+from stripe_to_segment.mapping.subscriptions.mrr_changes import OPENING, change_of, ended_in_trial
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
 from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.stripe_side.event import Level
@@ -23,16 +23,21 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
+# Stripe lists an event this long, so `backfill` brings it. https://docs.stripe.com/api/events/list
+KEPT_BY_STRIPE_SECONDS = 30 * 86_400
+
 __all__ = ["facts_of", "has_counted", "opened", "record_after_listing", "with_mrr_unsent"]
 
 
 def facts_of(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
-    """Subscription Imported with the opening balance; at level `history` also an end, with a change of 0."""
+    """Subscription Imported with the opening balance; at level `history` also an end."""
     level = event.listing and event.listing.level
     if level is Level.HISTORY and event.type.endswith(".deleted"):
-        # If events stated an mrr, the end lowers it, and its own event has to state that.
+        # If events stated an mrr, the end lowers it, and its own event has to state that while it may still come.
         if not record_after_listing(event, known).counted:
             yield ended(event, known)
+        elif _is_lost(event):
+            yield bearing(ended(event, known), event, known)
     elif level is Level.OPENING and (record := _to_open(event, known)) is not None:
         state, opening = after_of(event, known), major(record.mrr, record.currency)
         fact = replace(
@@ -59,11 +64,13 @@ def record_after_listing(event: StripeEvent[shapes.Subscription], known: Known) 
 
 
 def opened(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord:
-    """The same, with its opening balance marked as sent if this event sends it."""
-    record = _to_open(event, known)
-    if record is None:
-        return record_after_listing(event, known)
-    return replace(record, unsent=False, unopened=record.mrr is None)
+    """The same, with its opening balance, or the change of its end, marked as sent if this event sends it."""
+    if (record := _to_open(event, known)) is not None:
+        return replace(record, unsent=False, unopened=record.mrr is None)
+    record = record_after_listing(event, known)
+    if not _is_lost(event):
+        return record
+    return replace(record, mrr_sent=record.counted + (change_of(event, known).amount or 0))
 
 
 def with_mrr_unsent(after: Profile, before: Profile) -> Profile:
@@ -89,6 +96,13 @@ def has_counted(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
     if event.type.endswith(".deleted"):
         return bool(state.value.amount) and not ended_in_trial(event, known)
     return bool(state.mrr)
+
+
+def _is_lost(event: StripeEvent[shapes.Subscription]) -> bool:
+    """Whether the history of an import states the end of a subscription whose own event cannot come any more."""
+    if event.listing is None or event.listing.level is not Level.HISTORY or not event.type.endswith(".deleted"):
+        return False
+    return event.listing.moment - event.created > KEPT_BY_STRIPE_SECONDS
 
 
 def _to_open(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord | None:
