@@ -217,6 +217,19 @@ def test_a_refund_that_the_level_state_has_listed_is_sent_by_its_own_event_and_n
         assert call["traits"]["lifetime_value"] == 15
 
 
+def test_the_history_sends_a_payment_with_the_shares_of_a_refund_that_came_before_the_import() -> None:
+    """The level state, which sends nothing, took the shares for sent: the net revenue was that of no refund."""
+    refund = a_refund(id="re_1", amount=500, payment_intent="pi_1", currency="usd", customer=CUSTOMER["id"])
+    world = Importing()
+    world.deliver(an_event("refund.created", refund, created=NOW - DAY))
+    assert "revenue_refunded" not in told(world, "Order Refunded")[0]
+    for level in (Level.STATE, Level.HISTORY):
+        world.import_(*EVERYTHING, refund, level=level)
+    (renewed,) = told(world, "Subscription Renewed")
+    assert (renewed["revenue"], renewed["revenue_refunded"]) == (20, 5)
+    assert len(told(world, "Order Refunded")) == 1
+
+
 def test_what_was_sent_months_ago_is_sent_again_by_no_history() -> None:
     """The ledger forgot it after forty days: a history then sent every older payment a second time."""
     world, whose = Importing(), {"customer": CUSTOMER["id"]}

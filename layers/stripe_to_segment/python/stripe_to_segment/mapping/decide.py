@@ -55,7 +55,7 @@ def decide(this: EventToMap) -> Decided:
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
     lesson = Lesson(known.profile) if claim.tracks else row.learns(event, known, row.rank)
     profile, counted = _with_payment(event, lesson)
-    if counted and lesson.counted is not None:
+    if counted and lesson.counted is not None and event.sends_payments:
         profile, facts = _with_late_shares(profile, facts, lesson.counted.order)
     if not claim.tracks:
         profile = with_personal(with_person(profile, known.stated, event.created), event, this.settings)
