@@ -169,6 +169,25 @@ def test_the_changes_of_each_subscription_sum_to_its_mrr(warehouses: Warehouses,
     assert {row["subscription_id"]: Decimal(row["mrr"]) for row in warehouses[way].models["subscriptions"]} == truth.mrr
 
 
+@pytest.mark.parametrize("way", ENDED)
+def test_a_subscription_has_its_product_and_its_amount_also_after_its_trial(
+    warehouses: Warehouses, histories: list[History], way: str
+) -> None:
+    """Trial Converted, which is stated by an invoice, is the last call for a long time, and has neither."""
+    last = {
+        event["data"]["object"]["id"]: event["data"]["object"]
+        for one in histories
+        for event in one.events
+        if event["type"].startswith("customer.subscription.")
+    }
+    converted = [row for row in warehouses[way].models["subscriptions"] if row["trial_converted_at"]]
+    for row in converted:
+        items = last[row["subscription_id"]]["items"]["data"]
+        assert row["product_id"] in {(item.get("price") or item["plan"])["product"] for item in items}
+        assert row["amount"] is not None
+    assert converted
+
+
 @pytest.mark.parametrize("way", PRIMED)
 def test_each_month_of_the_mrr_waterfall_is_right(warehouses: Warehouses, truth: Truth, way: str) -> None:
     rows, waterfall = warehouses[way].models["mrr_monthly"], truth.waterfall()

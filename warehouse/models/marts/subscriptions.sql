@@ -24,6 +24,22 @@ newest as (
     {{ stripe_to_segment.join_people('told') }}
 ),
 
+-- The events that a payment or a coupon brings about state neither the product nor the amount.
+described as (
+    select
+        subscription_id,
+        price_id,
+        quantity,
+        product_id,
+        amount,
+        row_number() over (
+            partition by subscription_id, price_id
+            order by occurred_at desc, place desc, received_at desc, call_id
+        ) as age
+    from told
+    where product_id is not null
+),
+
 life as (
     select
         subscription_id,
@@ -63,10 +79,10 @@ select
     newest.status,
     newest.plan,
     newest.price_id,
-    newest.product_id,
+    coalesce(newest.product_id, described.product_id) as product_id,
     newest.quantity,
     newest.billing_period,
-    newest.amount,
+    coalesce(newest.amount, case when described.quantity = newest.quantity then described.amount end) as amount,
     newest.currency,
     life.mrr,
     life.first_told_at,
@@ -87,5 +103,10 @@ select
     newest.occurred_at as last_told_at
 from newest
 inner join life on newest.subscription_id = life.subscription_id
+left join described
+    on
+        newest.subscription_id = described.subscription_id
+        and newest.price_id = described.price_id
+        and described.age = 1
 left join paid on newest.subscription_id = paid.subscription_id
 where newest.age = 1
