@@ -440,6 +440,8 @@ STRIPES_OWN = '"Example, Jo",jo@example.com,cus_1,2026-01-31,,usd,20.00'
     [
         ("customer_id;month;mrr\ncus_1;2026-10;1.234,56 €\n", "1234.56"),
         ("customer_id\tmonth\tmrr\ncus_1\tOct-26\t20,00\n", "20.00"),
+        # As many decimal commas as columns: the file was taken for one with commas between them.
+        ("Report;MRR\n\nCustomer ID;Oct 2026\ncus_1;20,00 €\n", "20.00"),
         ('MRR per subscriber\n\nCustomer,Oct 2026\ncus_1,"$1,234.56"\nTotal,9\n', "1234.56"),
         ("Subscriber ID,10/31/2026\ncus_1,(12.00)\n", "-12.00"),
         ("customer_id,month_end,mrr_in_usd\ncus_1,2026-10-31,-\n", "0"),

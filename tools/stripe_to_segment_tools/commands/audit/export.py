@@ -118,15 +118,15 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         content = path.read_bytes()
         text = content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
-        # The separator of the line that has most columns.
-        separator = max(
-            SEPARATORS, key=lambda mark: max((line.count(mark) for line in text.splitlines()[:PREFACE]), default=0)
-        )
-        return [*csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
+        read = [[*csv.reader(io.StringIO(text, newline=""), delimiter=mark)] for mark in SEPARATORS]
     except UnicodeDecodeError as error:
         raise BadExportError("it is not in UTF-8, as Stripe writes it") from error
     except (OSError, csv.Error) as error:
         raise BadExportError(f"it cannot be read as CSV: {error}") from error
+    # The separator that shows a header; decimal commas may be as many as the columns.
+    headers = [[row for row in rows[:PREFACE] if _columns_of(row) is not None] for rows in read]
+    found = [rows for rows, header in zip(read, headers, strict=True) if header]
+    return max(found or read, key=lambda rows: max(map(len, rows[:PREFACE]), default=0))
 
 
 def _place(header: Sequence[str], names: Sequence[str]) -> int | None:
