@@ -42,6 +42,8 @@ def _equality(made: Any) -> Callable[[Any, object], bool]:
     values_of = _values([each.name for each in fields(made) if each.compare])
 
     def equals(self: Any, other: object) -> bool:
+        if self is other:
+            return True
         return values_of(self) == values_of(other) if type(self) is type(other) else NotImplemented
 
     return equals

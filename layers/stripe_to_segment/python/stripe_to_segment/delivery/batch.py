@@ -298,7 +298,8 @@ class Delivery:
         """
         before = dict(memory.profiles)
         for one in work:
-            memory.profiles[one.key] = with_coupon_ahead(one.event, memory.profiles[one.key])
+            if one.event.type == "customer.discount.created":
+                memory.profiles[one.key] = with_coupon_ahead(one.event, memory.profiles[one.key])
         learnt = look_up(work, memory, self.reader, self.settings, int(batch.now))
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, self.remembers))
         for one in work:

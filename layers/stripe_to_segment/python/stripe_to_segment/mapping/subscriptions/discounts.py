@@ -125,13 +125,13 @@ def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile
     return _with_own(profile, Told(event.created, now, gone, begins=begins, ends=ends), known.coupons)
 
 
-def with_coupon_ahead(event: StripeEvent, profile: Profile) -> Profile:
+def with_coupon_ahead(event: StripeEvent[shapes.Discount], profile: Profile) -> Profile:
     """The record with the coupon of a subscription's new discount, before the event of the discount is mapped.
 
     That event comes with those of the subscription, which has only the discount's id. It names no user: so it is mapped
     after the events that do, or waits for them.
     """
-    if event.type != "customer.discount.created" or not _is_held(event.object):
+    if not _is_held(event.object):
         return profile
     return profile.with_discounts(_unknown(coupons_of([event.object]), profile), {})
 
@@ -162,7 +162,9 @@ def with_own_of(customer: shapes.Customer | None, event: StripeEvent, profile: P
 
     Of a later one its own event tells.
     """
-    own = dig(customer, "discount")
+    if customer is None:
+        return profile
+    own = customer.get("discount")
     start = integer(dig(own, "start")) or 0
     if not isinstance(own, dict) or start > event.created:
         return profile
