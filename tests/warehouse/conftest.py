@@ -20,6 +20,7 @@ from stripe_to_segment_tools.tracking_plan.primer import primer_calls
 from tests.conftest import PROJECT
 from tests.simulator import laws, tills
 from tests.simulator.history import a_history
+from tests.simulator.imported import cut
 from tests.simulator.market import CURRENCIES
 from tests.simulator.till import a_till
 from tests.unit.worlds import World
@@ -145,6 +146,7 @@ def ways(histories: list[History], till: Till) -> Json:
         # Calls come in any order, and every seventh twice: RudderStack appends.
         "rudderstack": (RudderStack(), [*primer, *shuffled]),
         "rudderstack_unprimed": (RudderStack(), told),
+        "segment_imported": (Segment(), [*primer, *imported(histories)]),
         # Nothing has happened yet but that a customer was created.
         "new": (Segment(), [call for call in told if call["type"] == "identify"][:1]),
         "elsewhere": (Segment(), []),
@@ -155,10 +157,13 @@ def ways(histories: list[History], till: Till) -> Json:
     # The package's own tests take as long as its models: each runs where it can find something.
     commands = {name: ["build"] if name in TESTED else ["run"] for name in every}
     commands |= {name: ["run", "--select", "+payments"] for name in every if name.endswith("unprimed")}
+    commands["segment_imported"] = ["run", "--select", "+customers"]
     commands["elsewhere"] = ["run", "--select", "stg_stripe__identifies"]
     commands["segment_confused"] = ["run", "--select", "stg_stripe__money_back"]
     views, queries = queries_of((PROJECT / "docs" / "analysts.md").read_text("utf-8"))
     asked = dict.fromkeys(("segment", "segment_orders"), (views, queries))
+    best = {name: query for name, query in queries.items() if name.startswith("10 ")}
+    asked["segment_imported"] = (views, best)
     # As the page says of RudderStack.
     asked["rudderstack"] = (
         views.replace("original_timestamp", "timestamp"),
@@ -234,6 +239,17 @@ def sent(histories: list[History], till: Till, settings: Settings) -> list[Json]
     return in_time(
         [*(call for one in histories for call in laws.in_order(one, settings).calls), *calls_of(till, settings)]
     )
+
+
+def imported(histories: list[History]) -> list[Json]:
+    """What is sent of customers who were imported in the middle of their lives, at the level that sends nothing."""
+    calls: list[Json] = []
+    for one in histories:
+        run, ours = cut(one.events, Random(one.seed), "state"), laws.Ours(one.happenings[0].body["created"])
+        for batch in run.batches:
+            ours.deliver(batch)
+        calls += ours.calls
+    return in_time(calls)
 
 
 def primer_of(settings: Settings) -> list[Json]:

@@ -18,9 +18,9 @@ gone_back as (
         sum(back.amount) as gone_back
     from {{ ref('refunds_and_disputes') }} as back
     left join (select distinct order_id from {{ ref('payments') }}) as payments on back.order_id = payments.order_id
-    -- What is given back of a payment from before the stack lowers nothing that was counted; what was told before its
-    -- payment does.
-    where back.of_known_payment or payments.order_id is not null
+    -- What is given back of a payment that was never told (from before the stack, or only remembered by an import) lowers
+    -- nothing that was counted. A credit note is one for an invoice, which an earlier payment may have paid.
+    where payments.order_id is not null or back.kind in ('credit_note', 'credit_note_voided')
     group by back.person_id, back.currency
 ),
 
