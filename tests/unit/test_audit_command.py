@@ -389,10 +389,13 @@ def a_book(**sent: int) -> Book:
     return book
 
 
-def explained_line(line: str, began: datetime, paid: int | None = None, **sent: int) -> str:
+def explained_line(
+    line: str, began: datetime, paid: int | None = None, ended: datetime | None = None, **sent: int
+) -> str:
     """The reason of a line: its month, and Stripe's number. `paid` is when the customer paid first."""
     month, mrr = line.split()
     entry, book = Entry("sub_1", "usd", 0, int(began.timestamp()), "own:test:cus_1", "", {"sub_1"}), a_book(**sent)
+    entry.ended = 0 if ended is None else int(ended.timestamp())
     book.payments |= {} if paid is None else {"in_1": Kept("in_1", "usd", 2000, paid)}
     (found,) = explained([Line("cus_1", month, Decimal(mrr), "usd")], {"cus_1": book}, [entry], [])
     return found.reason
@@ -408,6 +411,8 @@ def test_a_change_in_the_hours_that_are_in_another_month_for_stripe_is_explained
     assert explained_line("2026-10 25.00", old, _08=2000, _11=1000) == no
     amid = datetime(2026, 10, 15, tzinfo=UTC)
     assert explained_line("2026-10 5.00", amid, _10=2000) == no, "it began amid the month"
+    assert explained_line("2026-10 20.00", old, ended=near, _08=2000, _10=-2000) == "time zone"
+    assert explained_line("2026-10 20.00", old, ended=amid, _08=2000, _10=-2000) == no, "it ended amid the month"
 
 
 def test_a_subscriber_who_has_not_paid_yet_may_not_count_in_stripe() -> None:

@@ -143,13 +143,13 @@ def _ends(month: str) -> datetime:
 def _turns_with_the_month(line: Line, currency: str, book: Book, entries: Sequence[Entry]) -> bool:
     """Whether the change may be of the hours that are in this month in UTC and in another for Stripe, or reversed.
 
-    Then Stripe's number is ours of the month before or after. A subscription that began then tells the moment.
+    Then Stripe's number is ours of the month before or after. A subscription that began or ended then tells the moment.
     """
     after = _ends(line.month)
     before = (after - timedelta(days=1)).replace(day=1) - timedelta(days=1)
     neighbours = {f"{moment:%Y-%m}" for moment in (before, after)}
-    began = [datetime.fromtimestamp(entry.at, UTC) for entry in entries]
-    near = all(abs(at - after) <= ZONES for at in began if f"{at:%Y-%m}" in {line.month, f"{after:%Y-%m}"})
+    turns = [datetime.fromtimestamp(at, UTC) for entry in entries for at in (entry.at, entry.ended) if at]
+    near = all(abs(at - after) <= ZONES for at in turns if f"{at:%Y-%m}" in {line.month, f"{after:%Y-%m}"})
     return near and any(major(_at_the_end(book, each).get(currency, 0), currency) == line.mrr for each in neighbours)
 
 

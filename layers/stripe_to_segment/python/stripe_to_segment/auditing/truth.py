@@ -27,7 +27,7 @@ from stripe_to_segment.stripe_side.discount import coupons_of, read_coupon
 from stripe_to_segment.stripe_side.event import Level, owner_key, scope_of
 from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
-from stripe_to_segment.stripe_side.subscription import created_at
+from stripe_to_segment.stripe_side.subscription import created_at, ended_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +50,10 @@ class Entry:
     `names` are the ids under which an event may state it, `record` is the key of its customer's record, `event` the
     name of the call that states it. `attached` are the amounts of payments that were attached to an invoice, which may
     have been orders of their own. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
-    failed has the amount 0, and `failed` is what it was. `status`, of a subscription, decides whether it is live; its
-    amount is the mrr, `unknown` where not even the API says enough, `terms` are price, quantity and period of its main
-    item, and `traits` say what else its mrr depends on: discount, metered, trial, several (items).
+    failed has the amount 0, and `failed` is what it was. `status`, of a subscription, decides whether it is live;
+    `ended` is the epoch second of its end, 0 without one. Its amount is the mrr, `unknown` where not even the API says
+    enough, `terms` are price, quantity and period of its main item, and `traits` say what else its mrr depends on:
+    discount, metered, trial, several (items).
     """
 
     id: str
@@ -66,6 +67,7 @@ class Entry:
     settled: int = 0
     failed: int = 0
     status: str = ""
+    ended: int = 0
     unknown: bool = False
     terms: tuple[str | None, int | None, str | None] = (None, None, None)
     traits: frozenset[str] = frozenset()
@@ -214,6 +216,7 @@ class Truth:
             "",
             {name},
             status=state.status or "",
+            ended=ended_at(subscription) or 0,
             unknown=state.mrr is None,
             terms=_terms(state),
             traits=_traits(state, profile),
