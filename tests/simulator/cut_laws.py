@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -135,6 +135,26 @@ def _money(history: History, ours: laws.Ours, level: str | None) -> Iterator[str
         yield from (fault for fault in laws.traits_of(history, ours) if not fault.startswith("the card"))
     if level == "history":
         yield from (fault for fault in laws._payments(history, ours) if not _debited_later(history, fault))
+        yield from _shares(history, ours)
+
+
+def _shares(history: History, ours: laws.Ours) -> Iterator[str]:
+    """What went back has its share of the revenue, whichever of the two came first, if all payloads join them."""
+    gone, said, right = Counter[str](), Counter[str](), Counter[str]()
+    for one in history.truth.refunds.values():
+        if one.order not in history.truth.payments:
+            return
+        gone[one.order] += one.amount
+    for order, amount in gone.items():
+        paid = history.truth.payments[order]
+        share = (Decimal(paid.revenue * amount) / paid.collected).to_integral_value(ROUND_HALF_UP)
+        right[paid.currency.upper()] += int(share)
+    for _, each in ours.tracks():
+        if each.get("revenue_refunded"):
+            currency = each["currency"]
+            said[currency] += round(each["revenue_refunded"] / in_major(1, currency.lower()))
+    if said != right:
+        yield f"of the revenue {dict(said)} is refunded, not {dict(right)}"
 
 
 def _debited_later(history: History, fault: str) -> bool:
