@@ -297,16 +297,8 @@ class Delivery:
         send calls of its user.
         """
         before = dict(memory.profiles)
-        for one in work:
-            if one.event.type == "customer.discount.created":
-                memory.profiles[one.key] = with_coupon_ahead(one.event, memory.profiles[one.key])
-        learnt = look_up(work, memory, self.reader, self.settings, int(batch.now))
+        learnt = self._look_up(work, memory, batch)
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, self.remembers))
-        for one in work:
-            customer = read_from_stripe(one.event, memory, "customer", one.event.customer)
-            if customer is not None:
-                one.stated = stated_by(one.event, self.settings, customer)
-            one.reference_refused = reference_refused(one.event, self.settings)
         try:
             taken = take_over([one.event for one in work], memory, self.store, persons.turn)
             persons.meet([(one.event, one.stated) for one in work], memory, self.store)
@@ -338,6 +330,22 @@ class Delivery:
             else:
                 batch.outcomes[one.record.id] = unwritten(one, error)
         return ready, again, others
+
+    def _look_up(self, work: list[Work], memory: Memory, batch: _Batch) -> list[Learnt]:
+        """Learn what events do not state themselves, from others of the batch and from Stripe, before they are mapped.
+
+        Returns the product names, to be stored.
+        """
+        for one in work:
+            if one.event.type == "customer.discount.created":
+                memory.profiles[one.key] = with_coupon_ahead(one.event, memory.profiles[one.key])
+        learnt = look_up(work, memory, self.reader, self.settings, int(batch.now))
+        for one in work:
+            customer = read_from_stripe(one.event, memory, "customer", one.event.customer)
+            if customer is not None:
+                one.stated = stated_by(one.event, self.settings, customer)
+            one.reference_refused = reference_refused(one.event, self.settings)
+        return learnt
 
     def _save(
         self,
