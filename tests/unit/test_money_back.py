@@ -191,6 +191,22 @@ def test_a_sale_of_the_amount_of_an_invoice_in_the_same_minute_is_an_order(namin
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_in_any_order_of_its_events_an_invoice_leaves_a_sale_of_its_amount_alone(order: tuple[int, ...]) -> None:
+    """Where the intent or the link came before the invoice, nothing noted what had paid that, and it took the sale."""
+    of_the_renewal = (OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED), RENEWED)
+    world = World()
+    world.deliver(*(of_the_renewal[place] for place in order), an_event(SUCCEEDED, an_intent(), created=NOW + 30))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
+def test_the_link_alone_says_which_payment_an_invoice_leaves_alone() -> None:
+    """It was stored, and the customer's record did not learn of it."""
+    world = World()
+    world.deliver(RENEWED, an_event("invoice_payment.paid", JOINED), an_event(SUCCEEDED, an_intent(), created=NOW + 30))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
 @pytest.mark.parametrize(
     "outside",
     [

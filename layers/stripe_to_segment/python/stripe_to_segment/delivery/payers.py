@@ -232,9 +232,11 @@ def payment_key(event: StripeEvent) -> str:
 def _wants_owner(event: StripeEvent, memory: Memory, payers: Mapping[str, str]) -> bool:
     """Whether the event needs its customer's record; `invoice_payment.paid` needs it where the owner is known.
 
+    The record then knows what has paid the invoice, and takes no other payment of the same amount and time for that.
     A stored order does not mean that the record knows it: the order is written first, and the record's write may fail.
     """
     if event.type != "invoice_payment.paid" or leaves_open(event):
         return True
     invoice = f"{event.scope}:{reference(event.object.get('invoice'))}"
-    return bool(memory.owners.get(payment_key(event))) or not payers.keys().isdisjoint({payment_key(event), invoice})
+    about = (payment_key(event), invoice)
+    return any(memory.owners.get(key) or key in payers for key in about)
