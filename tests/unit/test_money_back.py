@@ -278,6 +278,41 @@ def test_an_invoice_that_is_paid_after_a_sale_of_its_amount_was_sent_waits_for_w
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+SESSION = a_session(total_details={"amount_tax": 800, "amount_discount": 0, "amount_shipping": 0})
+BY_HAND = {"capture_method": "manual", "payment_details": {"order_reference": "cs_test_basic"}}
+
+
+class OfASession:
+    """Stripe's API, which knows the session that an intent has paid."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, dict[str, Any]]:
+        asked = [one for one in wanted if one.kind in {"invoice_payments", "paid_session"}]
+        self.kinds += [one.kind for one in asked]
+        return {one: {"data": [SESSION] if one.kind == "paid_session" else []} for one in asked}
+
+
+@pytest.mark.parametrize("shape", [{"invoice": None}, {"customer": None}, BY_HAND], ids=["old", "guest", "by hand"])
+def test_of_an_intent_that_pays_no_invoice_stripe_says_which_tax_its_session_asked_for(shape: dict[str, Any]) -> None:
+    """It was asked for an invoice, which cannot be, and the tax was revenue where the session came late."""
+    api = OfASession()
+    world = World(reader=api)
+    world.deliver(an_event(SUCCEEDED, an_intent(**shape)))
+    world.deliver(an_event(COMPLETED, SESSION | {"customer": shape.get("customer", "cus_basic")}))
+    assert (summed(world, "revenue"), summed(world, "total")) == (42, 50)
+    assert told(world, "Order Completed")[0]["tax"] == 8
+    assert api.kinds[0] == "paid_session"
+
+
+def test_an_intent_that_would_name_its_invoice_is_not_taken_for_that_of_an_invoice() -> None:
+    """Until 2025-03-31 an intent has its invoice, so one that has none is a sale, whatever was paid in its minute."""
+    world = World()
+    world.deliver(RENEWED, an_event(SUCCEEDED, an_intent(invoice=None), created=NOW))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
 def test_stripe_is_asked_once_about_an_intent_and_only_if_nothing_has_claimed_it() -> None:
     """Each time that the intent came again Stripe was asked again, also where the invoice came a second later."""
     api = NoInvoices()

@@ -20,7 +20,7 @@ from stripe_to_segment.stripe_side.event import event_from
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
 from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.samples.files import samples
-from tests.unit.shapes import a_price, a_subscription, an_event, an_invoice, an_item
+from tests.unit.shapes import a_price, a_subscription, an_event, an_intent, an_invoice, an_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +143,9 @@ def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_event() ->
     purchase = Payment("usd", counted=True, total=2000, stated_by="pi_1")
     known = Profile("key").with_payment("pi_1", purchase)
     asked |= {each.kind for each in lookups(an_event("invoice.paid", an_invoice()), known, Memory(), Settings())}
+    # Nor has one an intent of a guest.
+    of_a_guest = an_event("payment_intent.succeeded", an_intent(customer=None))
+    asked |= {each.kind for each in lookups(of_a_guest, Profile("key"), Memory(), Settings())}
     for sample in samples():
         event = event_from(sample.event)
         wanted = [*lookups(event, Profile("key"), Memory(), Settings()), payer_lookup(event)]

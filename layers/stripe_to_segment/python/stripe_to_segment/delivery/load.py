@@ -139,12 +139,15 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
 
 def _from_stripe(event: StripeEvent, memory: Memory) -> dict[str, Any]:
     """What was read from the Stripe API for the event, by the fields of Known."""
-    object_id = event.object.get("id")
-    joined = read_from_stripe(event, memory, *joining(event))
+    object_id, (kind, about) = event.object.get("id"), joining(event)
+    joined = listed(read := read_from_stripe(event, memory, kind, about))
+    session = next(iter(joined), None) if kind == "paid_session" else None
     return {
         "customer": read_from_stripe(event, memory, "customer", event.customer),
         "line_items": listed(read_from_stripe(event, memory, "line_items", object_id)),
-        "invoice_payments": None if joined is None else listed(joined),
+        # A session names its invoice as a payment of that does.
+        "invoice_payments": None if read is None else joined,
+        "session": session,
         "invoice": read_from_stripe(event, memory, "invoice", reference(event.object.get("invoice"))),
         "failed_intent": failed_intent(event, memory),
         "api_terms": terms_from_api(event, memory),

@@ -43,6 +43,7 @@ __all__ = [
     "CheckoutCompleted",
     "CheckoutExpired",
     "PaymentInfoEntered",
+    "amounts_asked",
     "async_payment_failed",
     "async_payment_succeeded",
     "bill_of",
@@ -171,10 +172,15 @@ def bill_of(event: StripeEvent[shapes.CheckoutSession]) -> Bill | None:
 
     If the merchant captures the money, the payment intent states the payment, and mostly neither tax nor shipping.
     """
-    amounts = read.amounts_of(event.object)
-    total, revenue = amounts.total, _revenue(amounts)
     if is_order(event) or not read.takes_the_money(event.object):
         return None
+    return amounts_asked(event.object)
+
+
+def amounts_asked(session: shapes.CheckoutSession) -> Bill | None:
+    """What a session asks for; None where it asks for nothing."""
+    amounts = read.amounts_of(session)
+    total, revenue = amounts.total, _revenue(amounts)
     return Bill(total, total, revenue, amounts.tax) if total and revenue is not None else None
 
 

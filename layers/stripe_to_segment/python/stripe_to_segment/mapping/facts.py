@@ -57,11 +57,11 @@ class Known:
     """The data beside the event that the mapping uses.
 
     Stored: the customer's record, product names, orders by payment intent, and `coupons` by id, as written. Read from
-    the Stripe API, if a key allows it: the Customer, a Checkout Session's line items, the invoices that a payment
-    intent paid, the partly paid invoice, the PaymentIntent of an invoice whose payment failed, and in `api_terms` the
-    coupons and prices of a subscription. `stated` is what the event states about the person. `others` and
-    `group_others` are the other data of the user and the group; `left_user` and `left_group` are the remaining data of
-    the user and the group that the record leaves.
+    the Stripe API, if a key allows it: the Customer, a Checkout Session's line items, the invoices or the session that
+    a payment intent paid, the partly paid invoice, the PaymentIntent of an invoice whose payment failed, and in
+    `api_terms` the coupons and prices of a subscription. `stated` is what the event states about the person. `others`
+    and `group_others` are the other data of the user and the group; `left_user` and `left_group` are the remaining data
+    of the user and the group that the record leaves.
     """
 
     profile: Profile
@@ -70,6 +70,7 @@ class Known:
     customer: shapes.Customer | None = None
     line_items: Sequence[shapes.Line] = ()
     invoice_payments: Sequence[shapes.InvoicePayment] | None = None
+    session: shapes.CheckoutSession | None = None
     invoice: shapes.Invoice | None = None
     failed_intent: shapes.PaymentIntent | None = None
     stated: Stated = SILENT

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping.checkout import amounts_asked
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice
 from stripe_to_segment.mapping.payments import OrderCompleted
@@ -30,6 +31,7 @@ __all__ = [
     "invoice_behind",
     "invoice_paid_then",
     "paid_alone",
+    "pays_no_invoice",
     "succeeded",
     "unclaimed",
     "waits_to_be_claimed",
@@ -69,7 +71,13 @@ def invoice_paid_then(event: StripeEvent[shapes.PaymentIntent], known: Known) ->
     if known.invoice_payments is not None or not unclaimed(event, known):
         return None
     payment = _payment(event, known)
-    return known.profile.order_paid_by(payment.intent) or paying_invoice(known.profile, payment)
+    known_by = known.profile.order_paid_by(payment.intent)
+    return known_by if known_by or pays_no_invoice(event) else paying_invoice(known.profile, payment)
+
+
+def pays_no_invoice(event: StripeEvent[shapes.PaymentIntent]) -> bool:
+    """Whether an unclaimed intent pays no invoice: it would name it, as until 2025-03-31, or it has no customer."""
+    return "invoice" in event.object or event.customer is None
 
 
 def _payment(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Payment:
@@ -88,12 +96,14 @@ def _payment(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Payment:
 
 @worked_out_once
 def _received(event: StripeEvent[shapes.PaymentIntent], known: Known) -> read.Received:
-    """The amounts received, with the tax and shipping of the session whose payment was captured later.
+    """The amounts received, with the tax and shipping of the session whose payment was captured later, or is read.
 
     They count pro rata where less than the session's total was captured.
     """
     amounts, listed = read.received(event.object), known.profile.payment(text(event.object.get("id")) or event.id)
     asked, total = None if listed is None else listed.bill, amounts.total
+    if asked is None and known.session is not None:
+        asked = amounts_asked(known.session)
     if asked is None or total is None or amounts.tax is not None or amounts.shipping is not None:
         return amounts
     shares = asked.shares(min(total, asked.total))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.mapping.checkout import is_order, waits_for_its_invoice
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.failures import attempt_of
-from stripe_to_segment.mapping.intents import waits_to_be_claimed
+from stripe_to_segment.mapping.intents import pays_no_invoice, waits_to_be_claimed
 from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_open
 from stripe_to_segment.mapping.invoices import waits_for_its_payments
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
@@ -19,6 +19,7 @@ from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, name
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
+from stripe_to_segment.stripe_side.payment_intent import session_of
 from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
 
 if TYPE_CHECKING:
@@ -164,10 +165,14 @@ def payer_from_api(event: StripeEvent, memory: Memory) -> str | None:
 
 
 def joining(event: StripeEvent) -> tuple[str, str | None]:
-    """The lookup for what joins the event's payment with its invoice, or its invoice with all its payments."""
+    """The lookup for what joins the event's payment with its invoice, or its invoice with all its payments.
+
+    Of an intent that pays no invoice, the session, which states the tax.
+    """
     if event.type == "invoice.paid":
         return "invoice_paid_by", text(event.object.get("id"))
-    return "invoice_payments", payment_named(event)
+    of_a_session = event.type == "payment_intent.succeeded" and (pays_no_invoice(event) or session_of(event.object))
+    return "paid_session" if of_a_session else "invoice_payments", payment_named(event)
 
 
 def products_read(event: StripeEvent, memory: Memory) -> list[str]:

@@ -85,13 +85,13 @@ _ROWS = (
     StripeObject("discount", "customer.discount", ""),
     # No event says what paid it. Whose it is and what it asks for do not change.
     StripeObject("invoice", "invoice", "Invoices", "expand[]=data.payments", {"invoice": ("/{id}", 3600)}),
-    # A session's lines never change.
+    # A session's lines never change, and once its payment has succeeded neither do its amounts.
     StripeObject(
         "checkout.session",
         "checkout.session",
         "Checkout Sessions",
         "",
-        {"line_items": ("/{id}/line_items?limit=100", 3600)},
+        {"line_items": ("/{id}/line_items?limit=100", 3600), "paid_session": ("?payment_intent={id}&limit=1", 60)},
     ),
     StripeObject(
         "invoice_payment",
