@@ -484,6 +484,15 @@ def test_payments_that_are_no_longer_listed_stay_in_the_sum() -> None:
     assert (len(kept.payments), kept.paid, kept.unlisted("usd")) == (PAYMENTS, profile.paid, 300)
 
 
+@pytest.mark.parametrize("back", [a_refund(), a_dispute(), a_charge(customer=None)], ids=lambda body: body["object"])
+def test_what_went_back_before_its_payment_came_is_of_the_same_stranger(back: dict[str, Any]) -> None:
+    """The guest had the id of the refund then, and kept it as the one who had paid."""
+    kinds = {"refund": "refund.created", "dispute": "charge.dispute.created", "charge": "charge.refunded"}
+    world = World()
+    world.deliver(an_event(kinds[back["object"]], back), an_event(SUCCEEDED, an_intent(customer=None)))
+    assert {call["anonymousId"] for call in world.calls} == {"pi_basic"}
+
+
 def test_a_payment_that_is_no_longer_listed_counts_once_where_an_import_lists_it_again() -> None:
     """A record lists so many payments, and a second import lists all of them."""
     world, key = World(), "own:test:cus_basic"
