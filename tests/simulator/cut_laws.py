@@ -173,6 +173,9 @@ def _receipts(till: Till, world: World, level: str) -> Iterator[str]:
         revenue[each["currency"].lower()] += round(each.get("revenue", 0) * 100)
     for each in (event.object for event in till.events if event.type == "payment_intent.succeeded"):
         paid[each["currency"]] += each["amount_received"]
+    through_stripe = {*till.paid_by.values()}
+    for each in (event.object for event in till.events if event.type == "invoice.paid"):
+        paid[each["currency"]] += 0 if each["id"] in through_stripe else each["total"]
     # A part of an invoice has a call of its own.
     payments = Counter((each["order_id"], each.get("invoice_payment_id")) for each in calls)
     yield from (f"{payment} is told {times} times" for payment, times in payments.items() if times > 1)
