@@ -510,6 +510,14 @@ def test_subscriptions_with_an_unknown_discount_are_counted(here: Deployed) -> N
     assert "Discounts with an unknown coupon" in fix
 
 
+def test_subscriptions_with_a_price_that_no_webhook_states_are_counted(here: Deployed) -> None:
+    here.cloudwatch.sums = {"UnknownPrices": 3}
+    said, fix = failed()["prices"]
+    assert said == "in 31 days 3 events without mrr, because no webhook states what the price costs"
+    assert "Prices that no webhook states" in fix
+    assert said_of("discounts") == "no mrr of the last 31 days lacked them"
+
+
 def test_alarms_in_state_alarm_are_reported_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:
     here.cloudwatch.alarm("stripe-to-segment-write-key", "ALARM", TOPIC)
     here.cloudwatch.alarm("stripe-to-segment-staging-quiet", "ALARM", "arn:aws:sns:eu-central-1:1:another")

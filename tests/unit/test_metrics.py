@@ -20,7 +20,7 @@ from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment_tools.samples.files import api_gateway_request
 from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function
-from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_item
+from tests.unit.shapes import DAY, NOW, a_customer, a_price, a_subscription, an_event, an_invoice, an_item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,12 +155,32 @@ def test_an_event_that_lacks_an_expected_number_is_counted_and_named(spoken: Spo
     assert spoken.lines[0]["unknown"] == ["mrr"]
 
 
-def test_a_tiered_price_is_no_unknown_shape(spoken: Spoken) -> None:
-    """No webhook says what a tiered price costs, so an alarm on unknown shapes would ring at each such shop, always."""
-    subscription = a_subscription(an_item(a_price(None, billing_scheme="tiered", id="price_tiers")))
-    delivered(an_event("customer.subscription.created", subscription).body)
+@pytest.mark.parametrize(
+    "body",
+    [
+        a_subscription(an_item(a_price(None, billing_scheme="tiered", id="price_tiers"))),
+        a_subscription(currency="eur"),
+        a_subscription(items={"object": "list", "data": [an_item()], "has_more": True}),
+    ],
+    ids=["tiered", "in another currency", "more items than are listed"],
+)
+def test_a_price_that_no_webhook_states_is_no_unknown_shape(spoken: Spoken, body: dict[str, Any]) -> None:
+    """An alarm on unknown shapes would ring at each such shop, always; and it did at those with several currencies."""
+    delivered(an_event("customer.subscription.created", body).body)
     assert "UnknownShapes" not in spoken.metrics
-    assert all("unknown" not in line for line in spoken.lines)
+    assert spoken.metrics["UnknownPrices"] == 1
+    assert spoken.lines[0]["unknown"] == ["price"]
+
+
+def test_a_trial_that_converts_before_its_end_is_known_is_no_unknown_shape(spoken: Spoken) -> None:
+    """Trial Converted has no mrr then, which rang as an unknown shape where the invoice overtook the subscription."""
+    trial = {"status": "trialing", "trial_start": NOW - 14 * DAY, "trial_end": NOW}
+    delivered(
+        an_event("customer.subscription.created", a_subscription(**trial), created=NOW - 14 * DAY).body,
+        an_event("invoice.paid", an_invoice(billing_reason="subscription_cycle"), created=NOW).body,
+    )
+    assert "Trial Converted" in spoken.lines[1]["calls"]
+    assert "UnknownShapes" not in spoken.metrics
 
 
 def test_a_discount_with_only_an_id_is_counted_separately(spoken: Spoken) -> None:

@@ -21,9 +21,9 @@ __all__ = [
     "check_alarms",
     "check_circuit",
     "check_deployment",
-    "check_discounts",
     "check_functions",
     "check_queues",
+    "check_unknown_mrr",
 ]
 
 OUTPUTS = (
@@ -36,9 +36,14 @@ VERSIONED = ("CodeSha256", "Layers", "Environment", "MemorySize", "Timeout", "Ar
 DEPLOY = "deploy again: make deploy"
 # As the alarms queue-not-worked and events-wait.
 LONG_WAIT_SECONDS = 3600
-# Each attempt writes the wait of its event, and there is at least one attempt an hour.
 # Events of a subscription come once a month at least.
-DISCOUNT_DAYS = 31
+UNKNOWN_MRR_DAYS = 31
+# What an mrr may lack: the check, its metric, the reason, and the section of the guide.
+UNKNOWN_MRR = (
+    ("discounts", "UnknownDiscounts", "only the discount's id is known", "Discounts with an unknown coupon"),
+    ("prices", "UnknownPrices", "no webhook states what the price costs", "Prices that no webhook states"),
+)
+# Each attempt writes the wait of its event, and there is at least one attempt an hour.
 METRIC_HOURS = 1
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -174,25 +179,25 @@ def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
             yield good(name, "no outage")
 
 
-def check_discounts(stack: Stack) -> Iterator[Check]:
-    """Check that no subscription lacks its mrr because of a discount that is only named."""
+def check_unknown_mrr(stack: Stack) -> Iterator[Check]:
+    """Check that no subscription lacks its mrr because no webhook states its discount or its price."""
     dimensions = [{"Name": "service", "Value": f"{stack.name}-deliver"}]
     now = datetime.fromtimestamp(time.time(), UTC)
-    points = stack.client("cloudwatch").get_metric_statistics(
-        Namespace="StripeToSegment",
-        MetricName="UnknownDiscounts",
-        Dimensions=dimensions,
-        StartTime=now - timedelta(days=DISCOUNT_DAYS),
-        EndTime=now,
-        Period=86_400,
-        Statistics=["Sum"],
-    )["Datapoints"]
-    number = int(sum(point["Sum"] for point in points))
-    if number:
-        said = f"in {DISCOUNT_DAYS} days {number} events without mrr, because only the discount's id is known"
-        yield bad("discounts", said, "docs/operations.md, Discounts with an unknown coupon")
-    else:
-        yield good("discounts", f"every mrr of the last {DISCOUNT_DAYS} days was known")
+    for name, metric, why, guide in UNKNOWN_MRR:
+        points = stack.client("cloudwatch").get_metric_statistics(
+            Namespace="StripeToSegment",
+            MetricName=metric,
+            Dimensions=dimensions,
+            StartTime=now - timedelta(days=UNKNOWN_MRR_DAYS),
+            EndTime=now,
+            Period=86_400,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        if number := int(sum(point["Sum"] for point in points)):
+            said = f"in {UNKNOWN_MRR_DAYS} days {number} events without mrr, because {why}"
+            yield bad(name, said, f"docs/operations.md, {guide}")
+        else:
+            yield good(name, f"no mrr of the last {UNKNOWN_MRR_DAYS} days lacked them")
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:

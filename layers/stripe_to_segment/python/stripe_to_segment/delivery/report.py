@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import Status
-from stripe_to_segment.mapping.unknown_numbers import UNKNOWN_DISCOUNT
+from stripe_to_segment.mapping.unknown_numbers import UNKNOWN_DISCOUNT, UNKNOWN_PRICE
 from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import StripeEvent
@@ -58,10 +58,12 @@ def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
         count("WriteKeyRejected", rejected)
     if refused := sum(outcome.reference_refused for outcome in delivered):
         count("ReferencesRefused", refused)
-    if unknown := sum(bool({*outcome.unknown} - {UNKNOWN_DISCOUNT}) for outcome in delivered):
+    if unknown := sum(bool({*outcome.unknown} - {UNKNOWN_DISCOUNT, UNKNOWN_PRICE}) for outcome in delivered):
         count("UnknownShapes", unknown)
     if unknown := sum(UNKNOWN_DISCOUNT in outcome.unknown for outcome in delivered):
         count("UnknownDiscounts", unknown)
+    if unknown := sum(UNKNOWN_PRICE in outcome.unknown for outcome in delivered):
+        count("UnknownPrices", unknown)
 
 
 def summary(outcomes: Sequence[RecordOutcome]) -> dict[str, object]:
