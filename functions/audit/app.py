@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment import aws
 from stripe_to_segment.audit_reading import read_lists, read_records, span_of, two_months
-from stripe_to_segment.auditing.around import Around
+from stripe_to_segment.auditing.circumstances import Circumstances
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.enqueuing import waiting
@@ -60,8 +60,10 @@ def _audited(context: LambdaContext) -> tuple[dict[str, object], int]:
     waits = any(waiting(aws.client("sqs"), url) for url in (settings.events_queue_url, settings.import_queue_url))
     records = read_records(store, in_time)
     read_lists(Lists(key, settings.stripe_api_base), truth, span_of(now, *months), in_time)
-    around = Around(settings, truth.livemode, now, store.began(), waits, unreadable=frozenset(records.unreadable))
-    reports = [audit(truth, records.profiles, records.receipts, around, month) for month in months]
+    circumstances = Circumstances(
+        settings, truth.livemode, now, store.began(), waits, unreadable=frozenset(records.unreadable)
+    )
+    reports = [audit(truth, records.profiles, records.receipts, circumstances, month) for month in months]
     # The mrr and the live subscriptions are those of now in both.
     unexplained = {one: one.said for each in reports for one in each.unexplained}
     explained = len({one for each in reports for one in each.findings}) - len(unexplained)

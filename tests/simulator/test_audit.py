@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from stripe_to_segment.auditing.around import Around
+from stripe_to_segment.auditing.circumstances import Circumstances
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.findings import Cause, Kind, Report
 from stripe_to_segment.auditing.truth import Truth
@@ -43,8 +43,8 @@ def audited(
     for one in sorted(objects, key=lambda one: one["object"] not in first):
         truth.take(one)
     truth.close()
-    around = Around(chosen, livemode=False, now=now, began=began)
-    return audit(truth, store.profiles.values(), store.known_receipts, around, month)
+    circumstances = Circumstances(chosen, livemode=False, now=now, began=began)
+    return audit(truth, store.profiles.values(), store.known_receipts, circumstances, month)
 
 
 def faults(report: Report) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.auditing.around import Around, Letter
+from stripe_to_segment.auditing.circumstances import Circumstances, Letter
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.truth import Truth
 from tests.simulator.imported import listed
@@ -245,9 +245,9 @@ class Shop:
         for each in sorted(lists.values(), key=lambda one: one["object"] not in {"coupon", "customer"}):
             truth.take(each)
         truth.close()
-        around = Around(world.settings, False, self.audited_at, self.began, self.waiting, self.letters)  # noqa: FBT003 - test mode
+        circumstances = Circumstances(world.settings, False, self.audited_at, self.began, self.waiting, self.letters)  # noqa: FBT003 - test mode
         kept: Any = store
-        return audit(truth, kept.profiles.values(), kept.known_receipts, around, self.month)
+        return audit(truth, kept.profiles.values(), kept.known_receipts, circumstances, self.month)
 
 
 def _record(data: Json, moment: int) -> str:

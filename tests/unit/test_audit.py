@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.auditing.around import Around, Letter
 from stripe_to_segment.auditing.books import books_of
+from stripe_to_segment.auditing.circumstances import Circumstances, Letter
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.comparison import month_of
 from stripe_to_segment.auditing.findings import Cause, Kind
@@ -83,7 +83,7 @@ class Case:
     settings: dict[str, str] = field(default_factory=dict)
     answers: dict[str, Meaning] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
-    around: Json = field(default_factory=dict)
+    circumstances: Json = field(default_factory=dict)
     objects: dict[str, Json] = field(default_factory=dict)
     stored: Callable[[dict[str, Profile]], object] = lambda _: None
     began: int = BEGAN
@@ -111,8 +111,8 @@ class Case:
         for one in objects.values():
             truth.take(one)
         truth.close()
-        around = Around(world.settings, livemode=False, now=LATER, began=self.began, **self.around)
-        return audit(truth, store.profiles.values(), store.known_receipts, around, self.month)
+        circumstances = Circumstances(world.settings, livemode=False, now=LATER, began=self.began, **self.circumstances)
+        return audit(truth, store.profiles.values(), store.known_receipts, circumstances, self.month)
 
     def _answer(self, call: Call) -> Answer:
         meaning = self.answers.get(str(call.body.get("event")))
@@ -199,15 +199,15 @@ PAID = Kind.PAYMENTS
 FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
     "a payment never came": (Case(lost={"invoice", "joined"}), {(Cause.NEVER_CAME, PAID, "in_basic")}),
     "a payment waits in the queue": (
-        Case(lost={"invoice", "joined"}, around={"waiting": True}),
+        Case(lost={"invoice", "joined"}, circumstances={"waiting": True}),
         {(Cause.WAITS, PAID, "in_basic")},
     ),
     "a payment is a dead letter": (
-        Case(lost={"intent", "dispute", "withdrawn"}, around=a_letter("payment_intent.succeeded", "pi_alone")),
+        Case(lost={"intent", "dispute", "withdrawn"}, circumstances=a_letter("payment_intent.succeeded", "pi_alone")),
         {(Cause.DEAD_LETTER, PAID, "pi_alone"), (Cause.NEVER_CAME, Kind.DISPUTES, "dp_1")},
     ),
     "another event of the object is a dead letter": (
-        Case(lost={"invoice", "joined"}, around=a_letter("invoice.payment_failed", "in_basic")),
+        Case(lost={"invoice", "joined"}, circumstances=a_letter("invoice.payment_failed", "in_basic")),
         {(Cause.NEVER_CAME, PAID, "in_basic")},
     ),
     "a setting drops payments": (
@@ -264,7 +264,7 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
         {(Cause.NEVER_CAME, Kind.MRR, "sub_basic")},
     ),
     "the event of a pause waits, after the update that says the same": (
-        Case(events=paused(), lost={"pause"}, around={"waiting": True}),
+        Case(events=paused(), lost={"pause"}, circumstances={"waiting": True}),
         {(Cause.WAITS, Kind.MRR, "sub_basic")},
     ),
     "Segment does not answer": (
@@ -278,7 +278,7 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
     "a refund never came": (Case(lost={"refund"}), {(Cause.NEVER_CAME, Kind.REFUNDS, "re_1")}),
     "that a refund failed never came": (Case(objects=FAILED), {(Cause.NEVER_CAME, Kind.REFUNDS, "re_1")}),
     "that a refund failed is a dead letter": (
-        Case(objects=FAILED, around=a_letter("refund.failed", "re_1")),
+        Case(objects=FAILED, circumstances=a_letter("refund.failed", "re_1")),
         {(Cause.DEAD_LETTER, Kind.REFUNDS, "re_1")},
     ),
     "a dispute never came": (
@@ -310,7 +310,7 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
     "the end of a subscription waits": (
         Case(
             objects={"sub_basic": {"status": "canceled", "ended_at": NOW + DAY, "canceled_at": NOW + DAY}},
-            around={"waiting": True},
+            circumstances={"waiting": True},
         ),
         both(Cause.WAITS),
     ),
@@ -331,7 +331,7 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
         {(Cause.HIDDEN, Kind.MRR, "sub_basic")},
     ),
     "a newer release wrote the record": (
-        Case(lost={*a_business()}, around={"unreadable": frozenset({CUSTOMER})}),
+        Case(lost={*a_business()}, circumstances={"unreadable": frozenset({CUSTOMER})}),
         {*((Cause.UNREADABLE, *each) for each in MONEY), *both(Cause.UNREADABLE)},
     ),
     "the stack refuses the mode": (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.auditing.around import Letter
+from stripe_to_segment.auditing.circumstances import Letter
 from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from tests.unit.shapes import DAY

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.auditing.around import Around
+from stripe_to_segment.auditing.circumstances import Circumstances
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.findings import Cause
 from stripe_to_segment.auditing.truth import Truth
@@ -207,5 +207,5 @@ def report_of(steps: Sequence[Step], store: Any, now: int) -> Any:
     for one in sorted(objects, key=lambda one: one["object"] != "customer"):
         truth.take(one)
     truth.close()
-    around = Around(World().settings, livemode=False, now=now, began=0)
-    return audit(truth, store.profiles.values(), store.known_receipts, around).findings
+    circumstances = Circumstances(World().settings, livemode=False, now=now, began=0)
+    return audit(truth, store.profiles.values(), store.known_receipts, circumstances).findings

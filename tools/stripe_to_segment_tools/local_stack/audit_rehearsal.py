@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.audit_reading import read_lists, read_records, span_of
-from stripe_to_segment.auditing.around import Around
+from stripe_to_segment.auditing.circumstances import Circumstances
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.settings import settings_from
@@ -39,8 +39,10 @@ def audited(stack: LocalStack, existing: Iterable[dict[str, Any]], events: Itera
     objects = {one["id"]: one for one in (*existing, *objects_after(events))}
     with StripeStandIn(objects=ObjectLists([*objects.values()])) as stripe:
         read_lists(Lists(f"rk_test_{secrets.token_hex(12)}", stripe.url), truth, span_of(now), _nobody_asks)
-    around = Around(settings, livemode=False, now=now, began=store.began(), unreadable=frozenset(records.unreadable))
-    report = audit(truth, records.profiles, records.receipts, around, "")
+    circumstances = Circumstances(
+        settings, livemode=False, now=now, began=store.began(), unreadable=frozenset(records.unreadable)
+    )
+    report = audit(truth, records.profiles, records.receipts, circumstances, "")
     planned = Planned("audit of Stripe's lists and what was sent", None, "audited", verdict(report, 0), ())
     wrong = tuple(f"unexplained: {one.kind} of {one.id}, {one.amount} {one.currency}" for one in report.unexplained)
     return Played(planned, 200, "", (), time.monotonic() - started, wrong=wrong)

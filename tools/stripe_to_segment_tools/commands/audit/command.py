@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from stripe_to_segment.audit_reading import KINDS, read_lists, read_records, span_of
-from stripe_to_segment.auditing.around import Around
 from stripe_to_segment.auditing.books import books_of
+from stripe_to_segment.auditing.circumstances import Circumstances
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.auditing.truth import Truth
@@ -115,8 +115,8 @@ def audit_command(
     with _progress("asking Stripe") as report:
         read_lists(lists, truth, span, report)
     unreadable = frozenset(records.unreadable)
-    around = Around(settings, livemode, now, found.store().began(), waits, letters, unreadable)
-    result = audit(truth, records.profiles, records.receipts, around, month)
+    circumstances = Circumstances(settings, livemode, now, found.store().began(), waits, letters, unreadable)
+    result = audit(truth, records.profiles, records.receipts, circumstances, month)
     if not any(row.remembered for row in result.rows.values()) and any(truth.entries(kind) for kind in Kind):
         say(
             "note: the stack has stored nothing of what Stripe lists: is the API key that of the stack's account?",

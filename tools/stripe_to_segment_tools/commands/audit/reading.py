@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.auditing.around import Letter
+from stripe_to_segment.auditing.circumstances import Letter
 from stripe_to_segment.enqueuing import waiting
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.stripe_side.event import read_json

@@ -14,8 +14,8 @@ from stripe_to_segment.auditing.truth import is_live
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stripe_to_segment.auditing.around import Around
     from stripe_to_segment.auditing.books import Book
+    from stripe_to_segment.auditing.circumstances import Circumstances
     from stripe_to_segment.auditing.findings import Report
     from stripe_to_segment.auditing.truth import Entry, Truth
     from stripe_to_segment.state.claim import Receipt
@@ -32,7 +32,7 @@ def audit(
     truth: Truth,
     profiles: Iterable[Profile],
     receipts: Mapping[str, Receipt],
-    around: Around,
+    circumstances: Circumstances,
     month: str = "",
 ) -> Report:
     """Compare what Stripe lists with the records of the same account and mode.
@@ -43,15 +43,15 @@ def audit(
         What Stripe's lists show, closed. The audit writes the times of payments into it that the records know better.
     profiles, receipts
         All records, and the receipts of their deliveries.
-    around
+    circumstances
         What else may explain a difference.
     month
         The payments, refunds and disputes of one month (2026-10, UTC) alone; empty for all. The mrr and the live
         subscriptions are those of now in any case.
     """
-    run = Comparison(truth, around, month)
+    run = Comparison(truth, circumstances, month)
     own = (each for each in profiles if each.key.startswith(f"{truth.scope}:"))
-    found = [*books_of(own, receipts, around.now // DAY)]
+    found = [*books_of(own, receipts, circumstances.now // DAY)]
     run.known = {book.key for book in found}
     books = _by_customer(found, truth)
     # Customers first: a customer's record may have taken over the record of a single payment.

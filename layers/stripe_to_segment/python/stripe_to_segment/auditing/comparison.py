@@ -13,8 +13,8 @@ from stripe_to_segment.state.encoding import KEEP_DAYS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stripe_to_segment.auditing.around import Around
     from stripe_to_segment.auditing.books import Kept
+    from stripe_to_segment.auditing.circumstances import Circumstances
     from stripe_to_segment.auditing.findings import Finding
     from stripe_to_segment.auditing.truth import Entry, Truth
 
@@ -53,7 +53,7 @@ class Comparison:
     """
 
     truth: Truth
-    around: Around
+    circumstances: Circumstances
     month: str
     report: Report = field(default_factory=Report)
     seen: dict[Kind, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -65,23 +65,23 @@ class Comparison:
 
     def cause(self, kind: Kind, entry: Entry, *, remembered: bool) -> Cause:  # noqa: PLR0911 - one line for each reason
         """Why no record remembers an object, or (`remembered`) why the record differs from Stripe's list."""
-        around = self.around
-        if not around.settings.accepts(livemode=around.livemode):
+        circumstances = self.circumstances
+        if not circumstances.settings.accepts(livemode=circumstances.livemode):
             return Cause.OTHER_MODE
         # A discount is on a subscription, or on the customer.
         names = {*entry.names, entry.record.rpartition(":")[2]}
-        if any(one.type.startswith(EVENT_TYPES[kind]) and one.ids & names for one in around.letters):
+        if any(one.type.startswith(EVENT_TYPES[kind]) and one.ids & names for one in circumstances.letters):
             return Cause.DEAD_LETTER
-        if entry.record in around.unreadable:
+        if entry.record in circumstances.unreadable:
             return Cause.UNREADABLE
         if remembered:
             # Stripe's list does not say when the object changed.
-            return Cause.WAITS if around.waiting else Cause.NEVER_CAME
-        if entry.at < around.began:
+            return Cause.WAITS if circumstances.waiting else Cause.NEVER_CAME
+        if entry.at < circumstances.began:
             return Cause.NOT_IMPORTED
-        if entry.record not in self.known and entry.at < around.now - KEEP_DAYS * DAY:
+        if entry.record not in self.known and entry.at < circumstances.now - KEEP_DAYS * DAY:
             return Cause.EXPIRED
-        recent = entry.at > around.now - (QUEUE_SECONDS if around.waiting else YOUNG_SECONDS)
+        recent = entry.at > circumstances.now - (QUEUE_SECONDS if circumstances.waiting else YOUNG_SECONDS)
         return Cause.WAITS if recent else Cause.NEVER_CAME
 
 

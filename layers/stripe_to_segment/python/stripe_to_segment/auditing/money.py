@@ -121,7 +121,7 @@ def _assumed(run: Comparison, kind: Kind, entry: Entry) -> Kept:
 def _count_sent(run: Comparison, kind: Kind, currency: str, book: Book, objects: list[Kept]) -> None:
     """Add what was sent, and what was not, to the report: of all months, or of the month that is compared."""
     entries = run.truth.entries(kind)
-    found = unsent(kind, currency, book, objects, entries=entries, around=run.around)
+    found = unsent(kind, currency, book, objects, entries=entries, circumstances=run.circumstances)
     row = run.report.row(kind, currency)
     if not run.month:
         row.sent += book.sent_in_all(kind, currency)

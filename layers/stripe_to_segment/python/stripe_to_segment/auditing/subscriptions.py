@@ -33,7 +33,7 @@ def compare_subscriptions(run: Comparison, book: Book) -> None:
         run.report.found(replace(one.finding, beside=right) for one in mine if one.finding)
         run.report.row(Kind.MRR, currency).sent += sent
         entries, here = run.truth.subscriptions, as_listed if right else here
-        run.report.found(unsent(Kind.MRR, currency, book, here, entries=entries, around=run.around))
+        run.report.found(unsent(Kind.MRR, currency, book, here, entries=entries, circumstances=run.circumstances))
 
 
 def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord) -> Compared:
@@ -53,7 +53,7 @@ def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord
     if entry is not None and (truth != mrr or live is not record.live):
         cause = _cause(run, book, record, entry)
     also = Finding(Kind.SUBSCRIPTIONS, currency, name, int(live) - int(record.live), cause, remembered=True)
-    silence = cause_of_silence(book, run.around.settings)
+    silence = cause_of_silence(book, run.circumstances.settings)
     if silence is None and record.unsent:
         # The opt-out has ended, or the user has got a name, and no event of the subscription has come since.
         ended = (one.cause for one in book.not_sent if one.kind is Kind.MRR and one.id == name)

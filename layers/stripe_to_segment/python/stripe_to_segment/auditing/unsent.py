@@ -10,8 +10,8 @@ from stripe_to_segment.auditing.findings import Cause, Finding, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from stripe_to_segment.auditing.around import Around
     from stripe_to_segment.auditing.books import Book, Kept
+    from stripe_to_segment.auditing.circumstances import Circumstances
     from stripe_to_segment.auditing.truth import Entry
     from stripe_to_segment.settings import Settings
 
@@ -37,7 +37,7 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
     objects: Sequence[Kept],
     *,
     entries: Mapping[str, Entry],
-    around: Around,
+    circumstances: Circumstances,
 ) -> list[Finding]:
     """The findings that explain what was not sent of these objects, all of one kind and currency.
 
@@ -57,7 +57,7 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
         (one for one in objects if (one.amount or one.unsent or one.apart) and one.id not in named),
         key=lambda one: -one.at,
     )
-    by_reason = [*_candidates(kind, book, rest, entries, around)]
+    by_reason = [*_candidates(kind, book, rest, entries, circumstances)]
     for cause, candidates in reversed(by_reason):
         several |= {name: (cause, amount) for name, amount in candidates.items()}
     # One reason for all, or several at once.
@@ -90,7 +90,7 @@ def _not_sent(kind: Kind, currency: str, book: Book, objects: Sequence[Kept]) ->
 
 
 def _candidates(
-    kind: Kind, book: Book, objects: Sequence[Kept], entries: Mapping[str, Entry], around: Around
+    kind: Kind, book: Book, objects: Sequence[Kept], entries: Mapping[str, Entry], circumstances: Circumstances
 ) -> Iterator[tuple[Cause, dict[str, int]]]:
     """For each reason that may hold the objects that it may explain, with the amount of each."""
 
@@ -102,8 +102,11 @@ def _candidates(
         those(lambda one: one.imported and not (one.sent or one.unsent))
         | {part: amount for one in objects for part, amount in one.unsent.items()},
     )
-    yield Cause.NOT_IMPORTED, those(lambda one: one.id in entries and entries[one.id].at < around.began)
-    yield Cause.WAITS if around.waiting else Cause.NEVER_CAME, {one.id: one.apart for one in objects if one.apart}
+    yield Cause.NOT_IMPORTED, those(lambda one: one.id in entries and entries[one.id].at < circumstances.began)
+    yield (
+        Cause.WAITS if circumstances.waiting else Cause.NEVER_CAME,
+        {one.id: one.apart for one in objects if one.apart},
+    )
     if book.summed != 1:
         yield Cause.BEFORE_SUMS, those(lambda one: one.at // DAY <= book.summed)
     if kind is Kind.PAYMENTS:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
 
-__all__ = ["Around", "Letter"]
+__all__ = ["Circumstances", "Letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Circumstances:
     """What else may explain a difference.
 
     `began` is the epoch second at which the stack was created, `now` that of the audit. `waiting` says that records
