@@ -159,3 +159,19 @@ def test_a_refund_without_a_name_is_the_one_of_the_same_amount_in_the_other_entr
         assert one.joined(other).refunds == {"re_1": nameless}
     for another in (Refund(400), Refund(500, running_total=900), Refund(500, listed_at=NOW)):
         assert len(entries[0].joined(Payment("usd", refunds={"re_2": another})).refunds) == 2
+
+
+def test_a_refund_of_a_part_whose_customer_is_unknown_is_found_by_a_batch_that_knows_the_customer() -> None:
+    """It was kept with the invoice, where the payment's order did not say so: `charge.refunded` told it once more."""
+    world, store = a_world()
+    assert store.save([], [Learnt("order", PAYMENT, "in_basic", NOW)], NOW) == {}, "joined, and nobody knows its payer"
+    other: dict[str, Any] = {"payment": {"type": "payment_intent", "payment_intent": "pi_other"}, "id": "inpay_2"}
+    world.batch(paid(id="pi_other"), joined(**other))
+    third = joined(id="inpay_3", payment={"type": "payment_intent", "payment_intent": "pi_third"})
+    given_back = an_event("refund.created", a_refund(amount=100, payment_intent="pi_basic"), created=NOW + 3)
+    of_charge = a_charge(
+        amount=500, amount_captured=500, amount_refunded=100, refunded=False, payment_intent="pi_basic"
+    )
+    store.between_reads = lambda: world.batch(third, given_back)
+    world.deliver(an_event("charge.refunded", of_charge, created=NOW + 4))
+    assert [refund["total"] for refund in told(world, "Order Refunded")] == [1]

@@ -257,8 +257,12 @@ def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) 
         # Facts that were sent for an unknown customer must be found when the customer becomes known.
         listed = known.profile.payment(payment or "")
         unknown = event.customer is None and (listed is None or not listed.counted)
-    if payment is None or not (event.customer is not None or unknown):
+    if payment is None:
         return Lesson(known.profile, moved=moved)
+    if event.customer is None and not unknown:
+        # What went back of a part of an invoice is kept with it; a batch that knows the customer has to find it there.
+        parted = {} if moved is None or moved[0] == payment else {payment: moved[0]}
+        return Lesson(known.profile, moved=moved, orders=parted)
     order = moved[0] if moved is not None and unknown else payment
     news = known.orders.get(payment) != order or unknown
     # Stored under the payment too, because the next event may name only the payment.
