@@ -57,6 +57,20 @@ def test_several_functions_at_once_state_each_payment_once_and_a_replay_sends_no
     assert crossed(till, f"{seed}", chances) == []
 
 
+@pytest.mark.parametrize(
+    ("seed", "chances"),
+    [(31004, OUTAGE), (50055, FAIR), (50065, FAIR), (50173, FAIR), (50173, OUTAGE), (50202, FAIR)],
+    ids=lambda given: str(given) if isinstance(given, int) else {FAIR: "fair", OUTAGE: "outage"}[given],
+)
+def test_several_functions_at_once_over_a_whole_shop_lose_nothing(seed: int, chances: Chances) -> None:
+    """A refund of a part whose customer was unknown was told twice.
+
+    What an event teaches of another customer's record was lost with that customer's claim; and traits were those that
+    another batch had just replaced.
+    """
+    assert crossed(a_till(Random(seed)), f"{seed}", chances) == []
+
+
 def test_the_simulated_shops_contain_every_case() -> None:
     """A truth over a dull shop proves little."""
     tills = [a_till(Random(seed)) for seed in range(40)]

@@ -1234,3 +1234,19 @@ def test_a_charge_says_of_which_invoice_the_refund_was_that_came_before_it() -> 
         an_event("charge.refunded", a_charge(created=NOW), created=NOW + DAY, previous={"amount_refunded": 0}),
     )
     assert [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"][-1] == 0
+
+
+def test_what_went_back_stands_under_its_session_once_that_is_known_to_be_captured_later() -> None:
+    """It stood under an invoice by its amount and time, and the next event of the refund told it once more."""
+    world, charge = World(), {"amount": 4204, "amount_captured": 4204, "refunded": False, "payment_intent": "pi_late"}
+    given_back = {"refund": 532, "other": 56}
+    refunds = [
+        an_event("refund.created", a_refund(id=f"re_{name}", amount=amount, payment_intent="pi_late"), created=NOW + 3)
+        for name, amount in given_back.items()
+    ]
+    renewal = an_invoice(total=12329, subtotal=12329, amount_paid=12329, billing_reason="manual")
+    of_charge = an_event("charge.refunded", a_charge(**charge, amount_refunded=532), created=NOW + 3)
+    world.batch(an_event("invoice.paid", renewal), refunds[1], of_charge)
+    session = a_session(mode="payment", payment_status="unpaid", payment_intent="pi_late", amount_total=4204)
+    world.batch(an_event("checkout.session.completed", session, created=NOW + 1), refunds[0])
+    assert sorted(refund["total"] for refund in told(world, "Order Refunded")) == [0.56, 5.32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.reasons import Reason
+from stripe_to_segment.state.claim import Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.person import MOST_GUESTS, MOST_SIBLINGS, Person
@@ -683,3 +685,40 @@ def test_a_second_customer_of_a_subscriber_is_expansion_and_no_new_subscriber() 
     )
     told = [call["properties"]["mrr_movement"] for call in world.calls if "mrr_movement" in call.get("properties", {})]
     assert told == ["new", "expansion", "contraction", "churn", "reactivation"]
+
+
+def test_what_another_batch_wrote_just_before_its_receipt_is_in_the_traits() -> None:
+    """The other customer was read before that batch had written it, and the receipt afterwards: so nothing waited.
+
+    The lifetime value was that of the time before, and stayed so.
+    """
+
+    class Finishing(MemoryStore):
+        """Another batch has claimed the person: it writes its customer and its receipt while the receipt is read."""
+
+        written: Profile | None = None
+
+        def receipts(self, deliveries: Any) -> Any:
+            if self.written is not None and "other" in deliveries:
+                self.profiles[self.written.key], self.known_receipts["other"] = self.written, Receipt()
+            return super().receipts(deliveries)
+
+    store = Finishing()
+    world = World(store)
+    world.lease = 60
+    world.deliver(customer(1), customer(2, NOW + 1), paid(1, NOW + 2), paid(2, NOW + 3))
+    (key,) = [key for key, person in store.known_persons.items() if person.several]
+    assert store.claim({key: store.known_persons[key]}, "other", world.now + 60) == {}
+    first = store.profiles["own:test:cus_1"]
+    store.written = replace(
+        first,
+        paid={"usd": 3 * first.paid["usd"]},
+        delivery="other",
+        lease_until=world.now + 60,
+        version=first.version + 1,
+    )
+    (record,) = world.batch(paid(2, NOW + 4))
+    assert record.status is Status.DELIVERED
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"]
+    values = [traits["lifetime_value"] for traits in shown if "lifetime_value" in traits]
+    assert values[-1] == 5 * values[-2] / 2

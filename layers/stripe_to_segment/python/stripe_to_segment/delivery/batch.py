@@ -364,6 +364,8 @@ class Delivery:
         errors |= persons.claim({profile.key for profile in changed}, self.store)
         if errors:
             changed = [profile for profile in changed if profile.key not in errors]
+            # Of a fact that is not written, also for events with another record than its owner's.
+            errors |= {fact.key: errors[fact.owner] for fact in learnt if fact.owner in errors}
             learnt = [fact for fact in learnt if fact.owner not in errors]
         learnt, last = taken.parted(learnt)
         errors = persons.with_siblings(errors | self.store.save(changed, learnt, now))

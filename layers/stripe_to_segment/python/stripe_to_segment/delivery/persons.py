@@ -318,6 +318,9 @@ class Persons:
         the person.
         """
         persons = {key: self._person(key) for key in self.records}
+        claimed = {key: found for key, person in persons.items() if (found := self.turn.pending([person]))}
+        # The receipts of their claims before the records: what a batch wrote before its receipt is then read with them.
+        over = self._receipts_of(claimed, store)
         members = {key: person.records for key, person in persons.items() if len(person.records) <= MOST_SIBLINGS}
         wanted = {
             record
@@ -333,16 +336,21 @@ class Persons:
             if record in memory.profiles and profile.version != memory.profiles[record].version
         }
         self.stale |= self.with_siblings(dict.fromkeys(self.stale, True)).keys()
-        pending = {
+        leased = {
             key: found
-            for key, person in persons.items()
-            if (found := self.turn.pending([person, *(read[one] for one in members.get(key, ()) if one in read)]))
+            for key in persons
+            if (found := self.turn.pending(read[one] for one in members.get(key, ()) if one in read))
         }
-        over = store.receipts({name for found in pending.values() for name in found}) if pending else {}
-        for key, found in pending.items():
-            waits = {name: until for name, until in found.items() if name not in over}
-            for record in self.records[key] if waits else ():
-                self.busy[record] = next(iter(waits.items()))
+        for pending, known in ((claimed, over), (leased, self._receipts_of(leased, store))):
+            for key, found in pending.items():
+                waits = {name: until for name, until in found.items() if name not in known}
+                for record in self.records[key] if waits else ():
+                    self.busy.setdefault(record, next(iter(waits.items())))
+
+    @staticmethod
+    def _receipts_of(pending: Mapping[str, Mapping[str, int]], store: Store) -> Mapping[str, object]:
+        names = {name for found in pending.values() for name in found}
+        return store.receipts(names) if names else {}
 
     def _mark(self, memory: Memory, store: Store, now: float) -> None:
         """Mark the records of customers who share a user; records tied by this batch are written with the batch."""

@@ -149,7 +149,8 @@ def session(event: StripeEvent[shapes.CheckoutSession], known: Known, _rank: int
             profile = profile.regained(intent, intent)
     if intent and (asked := checkout.bill_of(event)) is not None:
         listed = profile.payment(intent) or Payment(text(event.object.get("currency")) or "", paid_at=event.created)
-        profile = profile if listed.complete else profile.with_payment(intent, replace(listed, bill=asked))
+        if not listed.complete:
+            profile = profile.with_payment(intent, replace(listed, bill=asked)).regained(intent, intent)
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
