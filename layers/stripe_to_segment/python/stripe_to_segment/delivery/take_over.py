@@ -101,7 +101,8 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn:
                 # The order that it paid may have become known since.
                 order = memory.orders.get(f"{scope}:{payment}", payment)
                 order = profile.order_paid_by(payment) or payment if order == payment else order
-                profile = profile.with_paid(order, by=payment)
+                guessed = profile.order_taken_for(payment) if order == payment else None
+                profile = profile.with_guess(guessed, payment) if guessed else profile.with_paid(order, by=payment)
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
     return taken
