@@ -370,7 +370,7 @@ class Delivery:
         learnt, last = taken.parted(learnt)
         errors = persons.with_siblings(errors | self.store.save(changed, learnt, now))
         if last:
-            # If this fails, the next event of the payment takes over again; one of the batch that teaches it comes again.
+            # If this fails, the next event of the payment takes over again; one that teaches it is mapped anew.
             errors |= self.store.save([], [fact for fact in last if fact.owner not in errors], now)
         moved = {(person, record) for person, record in persons.left() if record not in errors}
         if moved:
