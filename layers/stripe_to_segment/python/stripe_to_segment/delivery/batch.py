@@ -421,7 +421,8 @@ class Delivery:
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
             for lesson in taught:
-                learnt += [lesson] if memory.needs(lesson) else []
+                alone = _is_stated_alone(lesson, known.profile, translation.profile)
+                learnt += [lesson] if alone or memory.needs(lesson) else []
                 memory.learn(lesson)
         return learnt
 
@@ -459,6 +460,16 @@ class Delivery:
             message: replace(answer, tries=pause.tries) if answer.meaning is Meaning.RETRY else answer
             for message, answer in answers.items()
         }
+
+
+def _is_stated_alone(lesson: Learnt, before: Profile, after: Profile) -> bool:
+    """Whether the event states a payment as an order of its own.
+
+    Another batch, which joins it with its invoice, may write its order between the reads of the order and the record.
+    """
+    payment = lesson.itself
+    alone = lesson.kind == "order" and not lesson.names_another and not payment.startswith("in_")
+    return alone and after.has_counted(payment) and not before.has_counted(payment)
 
 
 def _is_not_known(late: Learnt, memory: Memory) -> bool:
