@@ -264,7 +264,7 @@ def test_a_refund_that_came_before_its_payment_lowers_the_payers_lifetime_value(
     early = [
         row
         for row in models["refunds_and_disputes"]
-        if str(row["anonymous_id"]).startswith(("re_", "dp_")) and row["order_id"] in payers
+        if str(row["anonymous_id"]).startswith("pi_") and row["order_id"] in payers
     ]
     assert [row["person_id"] for row in early] == [payers[row["order_id"]] for row in early] != []
 
