@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -147,7 +147,7 @@ def _shares(history: History, ours: laws.Ours) -> Iterator[str]:
         gone[one.order] += one.amount
     for order, amount in gone.items():
         paid = history.truth.payments[order]
-        share = (Decimal(paid.revenue * amount) / paid.collected).to_integral_value(ROUND_HALF_UP)
+        share = (Decimal(paid.revenue * amount) / paid.collected).to_integral_value(ROUND_HALF_EVEN)
         right[paid.currency.upper()] += int(share)
     for _, each in ours.tracks():
         if each.get("revenue_refunded"):
