@@ -722,3 +722,18 @@ def test_what_another_batch_wrote_just_before_its_receipt_is_in_the_traits() -> 
     shown = [call["traits"] for call in world.calls if call["type"] == "identify"]
     values = [traits["lifetime_value"] for traits in shown if "lifetime_value" in traits]
     assert values[-1] == 5 * values[-2] / 2
+
+
+def test_a_new_customer_of_a_user_waits_for_a_batch_that_is_sending_calls_of_the_other_one() -> None:
+    """That batch knew the other one alone: it has claimed no person, and its traits would arrive last."""
+    store = MemoryStore()
+    world = World(store)
+    world.lease = 60
+    world.deliver(customer(1), paid(1, NOW + 2))
+    first = store.profiles["own:test:cus_1"]
+    store.profiles[first.key] = replace(first, delivery="other", lease_until=world.now + 60)
+    (record,) = world.batch(customer(2, NOW + 3))
+    assert (record.status, record.reason) == (Status.RETRY, Reason.UNDER_WAY)
+    store.known_receipts["other"] = Receipt()
+    (record,) = world.batch(customer(2, NOW + 3))
+    assert record.status is Status.DELIVERED
