@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from stripe_to_segment.reasons import Reason
 from tests.unit.shapes import (
     DAY,
     NOW,
     a_charge,
     a_customer,
+    a_refund,
     a_session,
     a_subscription,
     an_event,
@@ -110,7 +112,9 @@ def test_the_policy_may_make_the_customer_id_the_user_id() -> None:
 
 def test_the_policy_may_skip_unknown_users() -> None:
     world = World(UNKNOWN_USER_POLICY="skip")
-    assert world.deliver(an_event(CREATED, a_subscription())) == []
+    (record,) = world.batch(an_event(CREATED, a_subscription()))
+    assert world.calls == []
+    assert (record.reason, record.detail) == (Reason.UNKNOWN_USER, "UNKNOWN_USER_POLICY is skip")
 
 
 def test_an_anonymous_history_is_joined_once_when_the_user_becomes_known() -> None:
@@ -414,3 +418,10 @@ def test_checkouts_consents_are_sent_under_the_categories_of_the_setting(session
 def test_checkouts_consents_are_not_sent_unless_asked_for() -> None:
     session = a_session(consent={"promotions": "opt_in", "terms_of_service": "accepted"})
     assert not any("consent" in call["context"] for call in World().deliver(an_event(COMPLETED, session)))
+
+
+def test_what_went_back_of_a_charge_without_an_intent_has_the_id_of_the_charge() -> None:
+    """As the event of the charge itself has it, which may come later."""
+    refund = a_refund(payment_intent=None, charge="ch_old")
+    (call,) = World().deliver(an_event("refund.created", refund))
+    assert ids(call) == (None, "ch_old")

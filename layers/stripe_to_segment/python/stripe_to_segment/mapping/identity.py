@@ -24,9 +24,10 @@ from stripe_to_segment.mapping.references import user_of
 from stripe_to_segment.stripe_side.checkout import consents_of, made_by_payment_link
 from stripe_to_segment.stripe_side.customer import business_name_of, email_of
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import metadata_of, reference, text
+from stripe_to_segment.stripe_side.fields import metadata_of, text
 from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
 from stripe_to_segment.stripe_side.payment_intent import session_of
+from stripe_to_segment.stripe_side.refund import payment_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ def fallback_anonymous_id(event: StripeEvent) -> str:
 
     What went back of a payment has that of the payment, which may come later.
     """
-    paid = reference(event.object.get("payment_intent")) if event.type.startswith(("charge.", "refund.")) else None
+    paid = payment_of(event.object) if event.type.startswith(("charge.", "refund.")) else None
     return event.customer or session_of(event.object) or paid or text(event.object.get("id")) or event.id
 
 
