@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.cost import SQS_ENTRIES
 from benchmarks.stripe_lists import KEY, NOW, Clock, StripeLists
 from stripe_to_segment.enqueuing import Enqueued
-from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.lists import FIRST, Lists
 from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.commands.importing.progress import new_progress
 from stripe_to_segment_tools.commands.importing.run import Run
-from stripe_to_segment_tools.commands.importing.steps import FIRST, steps
+from stripe_to_segment_tools.commands.importing.steps import steps
 from stripe_to_segment_tools.commands.importing.walk import WORKERS
 
 if TYPE_CHECKING:

@@ -515,7 +515,7 @@ def test_subscriptions_with_a_price_that_no_webhook_states_are_counted(here: Dep
     said, fix = failed()["prices"]
     assert said == "in 31 days 3 events without mrr, because no webhook states what the price costs"
     assert "Prices that no webhook states" in fix
-    assert said_of("discounts") == "no mrr of the last 31 days lacked them"
+    assert said_of("discounts") == "no mrr of the last 31 days lacked one"
 
 
 def test_alarms_in_state_alarm_are_reported_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stripe_to_segment.errors import StripeUnavailableError
-from stripe_to_segment.stripe_api.lists import Lists, Part
+from stripe_to_segment.stripe_api.lists import FIRST, Lists, Part
 from stripe_to_segment.stripe_api.requests import NotPermittedError, RefusedError
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
 from stripe_to_segment_tools.access.stripe import mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.importing.checks import Mode, check_account, check_modes, users_in
-from stripe_to_segment_tools.commands.importing.steps import FIRST
 from stripe_to_segment_tools.terminal.output import say, say_json, stop
 from stripe_to_segment_tools.terminal.progress import progress_bar
 

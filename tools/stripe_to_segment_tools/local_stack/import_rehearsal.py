@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.enqueuing import enqueue, waiting
-from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.lists import FIRST, Lists
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.money import digits
 from stripe_to_segment_tools.commands.importing.progress import SETTLED_SECONDS, new_progress
 from stripe_to_segment_tools.commands.importing.run import LOCAL_PAUSE_SECONDS, Run
-from stripe_to_segment_tools.commands.importing.steps import FIRST, says_something, steps
+from stripe_to_segment_tools.commands.importing.steps import says_something, steps
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import ObjectLists, StripeStandIn
 from stripe_to_segment_tools.local_stack.rehearsal import Planned, Played, arrived
 from stripe_to_segment_tools.samples.files import body_of

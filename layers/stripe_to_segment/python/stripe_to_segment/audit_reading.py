@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.stripe_api.lists import Part
+from stripe_to_segment.stripe_api.lists import FIRST, Part
 from stripe_to_segment.stripe_side.listing import states_something
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ __all__ = ["KINDS", "Records", "Span", "read_lists", "read_records", "span_of", 
 DAY = 86_400
 # So many days after it was made an invoice may still be paid, and is then one of the month in which it was.
 UNPAID_DAYS = 400
-# 2010: no Stripe account is older.
-FIRST = 1_262_304_000
 # Coupons and customers first: they have the discounts of subscriptions.
 STEPS = (("coupon", "customer"), ("subscription", "invoice", "checkout.session", "payment_intent", "refund", "dispute"))
 KINDS = tuple(kind for step in STEPS for kind in step)

@@ -190,14 +190,14 @@ def check_unknown_mrr(stack: Stack) -> Iterator[Check]:
             Dimensions=dimensions,
             StartTime=now - timedelta(days=UNKNOWN_MRR_DAYS),
             EndTime=now,
-            Period=86_400,
+            Period=DAY,
             Statistics=["Sum"],
         )["Datapoints"]
         if number := int(sum(point["Sum"] for point in points)):
             said = f"in {UNKNOWN_MRR_DAYS} days {number} events without mrr, because {why}"
             yield bad(name, said, f"docs/operations.md, {guide}")
         else:
-            yield good(name, f"no mrr of the last {UNKNOWN_MRR_DAYS} days lacked them")
+            yield good(name, f"no mrr of the last {UNKNOWN_MRR_DAYS} days lacked one")
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:

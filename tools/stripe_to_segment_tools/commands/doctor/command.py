@@ -87,7 +87,7 @@ def _checks(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator
     yield from guarded("concurrency", partial(check_concurrency, stack))
     yield from guarded("queues", partial(check_queues, stack))
     yield from guarded("state", partial(check_state, stack))
-    yield from guarded("discounts", partial(check_unknown_mrr, stack))
+    yield from guarded("unknown mrr", partial(check_unknown_mrr, stack))
     yield from guarded("alarms", partial(check_alarms, stack))
     yield from guarded("alarm subscribers", partial(check_listeners, stack))
     yield from guarded("secrets", partial(_check_connections, stack, stripe_api_base, with_event=with_event))

@@ -13,7 +13,7 @@ import typer
 
 from stripe_to_segment.enqueuing import enqueue, waiting
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
-from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.lists import FIRST, Lists
 from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment.stripe_side.event import Level, decoded
 from stripe_to_segment.stripe_side.fields import hash_of
@@ -29,7 +29,7 @@ from stripe_to_segment_tools.commands.importing.checks import (
 )
 from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
 from stripe_to_segment_tools.commands.importing.run import LOCAL_PAUSE_SECONDS, Run
-from stripe_to_segment_tools.commands.importing.steps import FIRST, LEVELS, steps
+from stripe_to_segment_tools.commands.importing.steps import LEVELS, steps
 from stripe_to_segment_tools.commands.importing.summary import conclude, pace_of
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.moments import iso, moment

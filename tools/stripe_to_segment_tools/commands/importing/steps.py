@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.subscription import NOT_LIVE
-from stripe_to_segment.stripe_api.lists import LISTS, PARTS
+from stripe_to_segment.stripe_api.lists import FIRST, LISTS, PARTS
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import LISTED, paid_at, states_something
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CUSTOMERS_STEP",
-    "FIRST",
     "KINDS",
     "LEVELS",
     "TELLING",
@@ -38,8 +37,6 @@ LEVELS = (Level.STATE, Level.TRAITS, Level.OPENING, Level.HISTORY)
 
 KINDS = tuple(name for name, each in LISTS.items() if each.listing is not None and each.name in LISTED)
 PAST = KINDS[KINDS.index("invoice") :]
-# 2010: no Stripe account is older.
-FIRST = 1_262_304_000
 # A list goes by creation, and an invoice is paid an hour to months later: Stripe itself tries for up to two months.
 # https://docs.stripe.com/billing/revenue-recovery/smart-retries
 PAID_WITHIN_SECONDS = dict.fromkeys(("invoice", *PARTS), 90 * 86_400)

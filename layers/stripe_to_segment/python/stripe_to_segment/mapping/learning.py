@@ -223,8 +223,9 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
 def _to_come(event: StripeEvent, intent: str) -> Payment | None:
     """The payment of an invoice that no event has stated yet."""
     currency = text(event.object.get("currency"))
-    known = currency and event.customer is not None
-    return Payment(currency, paid_at=event.created, intent=intent) if currency and known else None
+    if currency is None or event.customer is None:
+        return None
+    return Payment(currency, paid_at=event.created, intent=intent)
 
 
 def capture(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank: int) -> Lesson:

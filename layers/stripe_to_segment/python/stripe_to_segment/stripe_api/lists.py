@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_api.requests import Pace
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["LISTS", "PARTS", "Lists", "Part"]
+__all__ = ["FIRST", "LISTS", "PARTS", "Lists", "Part"]
+
+# 2010: no Stripe account is older.
+FIRST = 1_262_304_000
 
 # Parts of invoices come with those that are open and those that were written off: a paid invoice states the whole, and
 # Stripe voids none of which a part is paid.

@@ -22,7 +22,7 @@ def reference(value: object) -> str | None:
     """The id of a reference, which is an id or, where expanded, the object itself."""
     if isinstance(value, dict):
         value = value.get("id")
-    return value if isinstance(value, str) and value else None
+    return text(value)
 
 
 def text(value: object) -> str | None:

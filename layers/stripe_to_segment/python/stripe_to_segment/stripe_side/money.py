@@ -7,7 +7,6 @@ https://docs.stripe.com/currencies#zero-decimal and #special-cases
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from functools import cache
 from typing import NamedTuple, overload
 
 __all__ = ["Shares", "digits", "major", "minor_decimal", "rounded", "shares_of"]
@@ -20,7 +19,6 @@ MAGNITUDE = 30
 THREE_DECIMAL = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
-@cache
 def digits(currency: str) -> int:
     """The number of decimals in Stripe's amounts of this currency: 0, 2 or 3."""
     code = currency.upper()
