@@ -40,7 +40,9 @@ try:
     with stop_on_signals():
         emulator.start()
         print(emulator.url, emulator.log.parent, flush=True)
-        time.sleep(120)
+        # Python sees a signal that comes just before a sleep when the sleep is over, so sleep for a moment only.
+        for _ in range(2400):
+            time.sleep(0.05)
 finally:
     emulator.stop()
 """
