@@ -390,7 +390,7 @@ with stop_on_signals(), private_file("whsec_hidden") as path:
 def test_nothing_is_left_behind_when_it_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    said = editor(tmp_path, monkeypatch, f"{KEEPS_A_COPY}\ntime.sleep(60)")
+    said = editor(tmp_path, monkeypatch, f"{KEEPS_A_COPY}\ntime.sleep(20)")
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], cwd=PROJECT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (said.exists() and said.read_text()) and time.monotonic() < deadline:
