@@ -275,6 +275,18 @@ def test_an_invoice_waits_only_where_a_purchase_of_the_customer_may_have_paid_a_
     assert world.batch(event)[0].status.value == ("waiting" if waits else "delivered")
 
 
+def test_a_part_that_waits_with_its_invoice_states_its_revenue_and_tax() -> None:
+    """The invoice waited for a purchase; of a part of what was overpaid, its last call stated all of the revenue."""
+    world = holding()
+    world.deliver(ATTACHED[0])
+    both = [part(2, DUE), paid(amount_overpaid=3000)]
+    assert [world.batch(event)[0].status.value for event in both] == ["waiting", "waiting"]
+    world.now += 301
+    world.batch(*both)
+    stated = [[call["properties"][name] for name in ("total", "revenue", "tax")] for call in parts(world)[1:]]
+    assert stated == [[120, 100, 20], [30, 25, 5]]
+
+
 def of_another(event: StripeEvent, **more: Any) -> StripeEvent:
     """The same of a second invoice."""
     named = "id" if event.object["object"] == "invoice" else "invoice"

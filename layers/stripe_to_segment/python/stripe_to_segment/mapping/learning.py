@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.bill import Bill
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -189,17 +190,20 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
         profile,
         changed=changed,
         counted=None if payment is None else Counted(invoice_id, payment, keys),
-        claimed=_claimed(invoice_id, payment, known.profile),
+        # With its amounts: a part of it that is stated meanwhile does not state its tax.
+        claimed=_claimed(invoice_id, payment, known.profile, invoice_payments.bill_of(event.object)),
         orders=owned | dict.fromkeys(intents_paid, invoice_id),
     )
 
 
-def _claimed(order: str | None, payment: Payment | None, profile: Profile) -> tuple[str, Payment] | None:
-    """The payment of an event that waits, None where the record has counted some of it."""
+def _claimed(
+    order: str | None, payment: Payment | None, profile: Profile, asked: Bill | None = None
+) -> tuple[str, Payment] | None:
+    """The payment of an event that waits, with what was asked for; None where the record has counted some of it."""
     listed = None if order is None else profile.payment(order)
     if order is None or payment is None or (listed is not None and listed.counted):
         return None
-    waiting = replace(payment, counted=False)
+    waiting = replace(payment, counted=False, bill=asked)
     return order, waiting if listed is None else waiting.joined(listed)
 
 
