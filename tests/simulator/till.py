@@ -333,7 +333,9 @@ class Till:
         """Most payments stay."""
 
     def _refunds(self, sale: _Sale, at: int) -> None:
-        left, total, charged = sale.charged, 0, at - HOUR
+        # A card is charged when it pays, a bank account days before.
+        left, total = sale.charged, 0
+        charged = sale.at - Random(f"{self.start} {sale.intent} charged").choice((0, 0, 2, 5 * DAY))
         nameless = Random(f"{self.start} {sale.intent} charge").random() < NAMELESS
         while left and self.rng.random() < 0.8:
             part = left if self.rng.random() < 0.5 else self.rng.randrange(1, left + 1)

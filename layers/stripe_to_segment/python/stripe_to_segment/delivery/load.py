@@ -111,10 +111,16 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
     """The part of the memory that the mapping of one event needs, with the event's statements about the person."""
-    prefix, profile, intents = f"{event.scope}:", memory.profiles[event.profile_key], orders_needed(event)
-    for payment in intents:
+    prefix, profile, orders = f"{event.scope}:", memory.profiles[event.profile_key], dict[str, str]()
+    for payment in orders_needed(event):
+        stored = memory.orders.get(prefix + payment, payment)
+        if stored == payment:
+            # Another batch may have joined it with its invoice after its order was read, and before the record was.
+            stored = profile.order_paid_by(payment) or payment
+        if stored != payment or prefix + payment in memory.orders:
+            orders[payment] = stored
         # Until 2025-03-31 a charge names its invoice; what came before it was stored under the payment.
-        order = reference(event.object.get("invoice")) or memory.orders.get(prefix + payment, payment)
+        order = reference(event.object.get("invoice")) or stored
         if payment in profile.payments and order != payment:
             # The order is written first, by an event that names no customer, and the record may not know it yet.
             profile = profile.with_paid(order, by=payment)
@@ -128,7 +134,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
             for product in names_needed(event) + (products_read(event, memory) if memory.read else [])
             if prefix + product in memory.product_names
         },
-        orders={intent: memory.orders[prefix + intent] for intent in intents if prefix + intent in memory.orders},
+        orders=orders,
         stated=stated,
         settings=settings,
         coupons=coupons_known(event, profile, memory),

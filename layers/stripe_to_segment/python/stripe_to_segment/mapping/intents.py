@@ -66,13 +66,11 @@ def paid_alone(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Paymen
 def invoice_paid_then(event: StripeEvent[shapes.PaymentIntent], known: Known) -> str | None:
     """The invoice with the same amount that was paid at the same time, for an intent that no object claims.
 
-    Also one that the record knows it to have paid. None where the Stripe API was asked: it knows of no invoice then.
+    None where the Stripe API was asked: it knows of no invoice then.
     """
-    if known.invoice_payments is not None or not unclaimed(event, known):
+    if known.invoice_payments is not None or pays_no_invoice(event) or not unclaimed(event, known):
         return None
-    payment = _payment(event, known)
-    known_by = known.profile.order_paid_by(payment.intent)
-    return known_by if known_by or pays_no_invoice(event) else paying_invoice(known.profile, payment)
+    return paying_invoice(known.profile, _payment(event, known))
 
 
 def pays_no_invoice(event: StripeEvent[shapes.PaymentIntent]) -> bool:

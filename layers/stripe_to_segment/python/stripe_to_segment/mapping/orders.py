@@ -113,9 +113,11 @@ def order_behind(
     found = profile.payment(order)
     if found is None and order == payment:
         order, found = (
-            _paid_by(payment, profile) or _unlinked(event, profile, amount, currency, charged) or (order, None)
+            _taken_for(payment, profile) or _unlinked(event, profile, amount, currency, charged) or (order, None)
         )
-        found = found and replace(found, intent=payment)
+        # The name of a payment that certainly paid it stays.
+        if found is not None and (not found.intent or found.took_for_its_own(found.intent)):
+            found = replace(found, intent=payment)
     if found is None:
         # An unlisted payment, of an old release or too long ago, is counted if the sum exceeds the listed payments.
         counted = 0 < amount <= profile.unlisted(currency)
@@ -214,7 +216,7 @@ def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
     Refunds of the replaced charge go to the order that matches it best among the others.
     """
     charged_at, charge = charged_at_of(event), payment_named(event)
-    if charged_at is None or charge is None or _paid_by(charge, profile):
+    if charged_at is None or charge is None or profile.order_taken_for(charge):
         return profile
     total, currency = integer(event.object.get("amount")), text(event.object.get("currency"))
     if (listed := profile.payment(charge)) is not None:
@@ -271,8 +273,8 @@ def _charged_at(event: StripeEvent) -> int:
     return charged_at_of(event) or event.created
 
 
-def _paid_by(payment: str, profile: Profile) -> tuple[str, Payment] | None:
-    order = profile.order_paid_by(payment) or profile.order_taken_for(payment)
+def _taken_for(payment: str, profile: Profile) -> tuple[str, Payment] | None:
+    order = profile.order_taken_for(payment)
     found = profile.payment(order) if order else None
     return (order, found) if order and found else None
 
