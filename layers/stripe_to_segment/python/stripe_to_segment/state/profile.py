@@ -183,7 +183,8 @@ class Profile:
     def with_payments_of(self, other: Profile) -> Profile:
         """The record with the payments, the ledger and the claims of another record, which is of the same customer.
 
-        Claimed calls that may have arrived are sent again byte for byte, from either record.
+        A payment of which the other record knows the order becomes that order's. Claimed calls that may have arrived
+        are sent again byte for byte, from either record.
         """
         after = replace(
             self,
@@ -194,6 +195,9 @@ class Profile:
         for order, payment in other.listed_payments():
             listed = after.payment(order)
             after = after.with_payment(order, payment if listed is None else listed.joined(payment))
+            named = {payment.intent, *payment.parts} - other._guesses(order) - {order}
+            for paid_by in sorted(named & after.payments.keys()):
+                after = after.with_paid(order, by=paid_by)
         return after
 
     def moved(self, record: str) -> Profile:
