@@ -76,6 +76,15 @@ def test_without_tiers_or_units_the_cost_is_unknown() -> None:
     assert [cost_of(written, quantity) for quantity in (0, 11)] == [None, None]
 
 
+@pytest.mark.parametrize("mode", ["graduated", "volume"])
+def test_no_units_of_a_tiered_price_cost_nothing_unless_its_first_tier_has_a_fee(mode: str) -> None:
+    free, fee = TIERS[1] | {"up_to": 10}, TIERS[0]
+    for first, cost in ((free, 0), (fee, None)):
+        written = tiers_of({"tiers_mode": mode, "tiers": [first, TIERS[1]]})
+        assert written is not None
+        assert cost_of(written, 0) == cost
+
+
 @given(quantity=st.integers(1, 500), bounds=st.lists(st.integers(1, 400), unique=True, max_size=4))
 def test_tiers_of_one_amount_are_a_flat_price(quantity: int, bounds: list[int]) -> None:
     ends: list[int | None] = [*sorted(bounds), None]

@@ -236,6 +236,13 @@ def test_a_price_in_another_currency_has_the_amount_from_an_invoice() -> None:
     assert value_of(subscription, told).amount == 2500
 
 
+def test_no_units_cost_nothing_in_any_currency() -> None:
+    """An add-on without units in another currency than its price's own left the mrr absent."""
+    none = an_item(a_price(3000, currency="usd", id="price_1"), 0)
+    seats = an_item(a_price(2000, currency="eur", id="price_2"))
+    assert value_of(a_subscription(seats, none, currency="eur")).amount == 2000
+
+
 def test_a_fixed_amount_in_another_currency_is_not_taken_off_as_if_it_were_this_one() -> None:
     """Five euros off a subscription in dollars made it five dollars cheaper; no event states its value in dollars."""
     coupon = {"id": "FIVE", "amount_off": 500, "currency": "eur", "duration": "forever"}

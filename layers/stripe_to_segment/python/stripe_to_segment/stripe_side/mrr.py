@@ -6,6 +6,7 @@ usage and tax on top of a price count 0. https://docs.stripe.com/billing/subscri
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -19,7 +20,6 @@ from stripe_to_segment.stripe_side.tiers import cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from decimal import Decimal
 
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.price import Price
@@ -60,6 +60,9 @@ class Terms(NamedTuple):
             written = next((written for name, written in self.tiers if name == key), None)
             return None if written is None else cost_of(written, quantity)
         unit_amount = self.unit_amount(price, currency)
+        # No units cost nothing, whatever one of them does.
+        if unit_amount is None and price.unit_amount is not None and not price.units(quantity):
+            return Decimal()
         return None if unit_amount is None else unit_amount * price.units(quantity)
 
     def unit_amount(self, price: Price, currency: str | None) -> Decimal | None:

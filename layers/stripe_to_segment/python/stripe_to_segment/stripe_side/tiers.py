@@ -40,7 +40,8 @@ def cost_of(written: str, quantity: int) -> Decimal | None:
     """
     mode, tiers = _read(written)
     if quantity < 1 or not tiers:
-        return None
+        # Whether the first tier itself is charged without a unit, no document says.
+        return Decimal() if quantity == 0 and tiers and not tiers[0].flat else None
     total, first = Decimal(), 1
     for tier in tiers:
         last = tier.up_to is None or quantity <= tier.up_to
