@@ -127,6 +127,23 @@ def test_another_coupon_of_a_discount_changes_the_mrr_at_once() -> None:
     assert (changes(world), shown(world)) == ([(10, "new"), (8, "expansion")], 18)
 
 
+@pytest.mark.parametrize("on", [None, "sub_basic"], ids=["the customer", "the subscription"])
+def test_a_discount_has_no_longer_the_coupon_that_an_unknown_one_has_replaced(on: str | None) -> None:
+    """As long as nothing stated the new coupon, the former one lowered the mrr, and afterwards it still did."""
+    world, tenth = World(), HALF | {"id": "TENTH", "percent_off": 10}
+    world.deliver(
+        an_event(CREATED, a_subscription(discounts=["di_1"] if on else []), created=NOW),
+        an_event(APPLIED, a_discount(subscription=on), created=NOW),
+        an_event("customer.discount.updated", a_discount("TENTH", on), created=NOW + DAY),
+    )
+    assert shown(world) is None
+    world.deliver(
+        an_event("coupon.updated", tenth, created=NOW + 2 * DAY),
+        an_event(UPDATED, a_subscription(discounts=["di_1"] if on else []), previous=RENEWED, created=NOW + 3 * DAY),
+    )
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (18, 18)
+
+
 def test_a_new_discount_of_the_customer_takes_the_place_of_the_last() -> None:
     """A Customer has one; without the end of the first, both lowered the mrr."""
     world = World()
@@ -246,6 +263,8 @@ def test_a_late_beginning_does_not_bring_back_the_coupon_that_its_discount_had_t
         an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW + 2 * DAY),
     )
     assert (sum(change for change, _ in changes(world)), shown(world)) == (18, 18)
+    applied = next(call["properties"] for call in world.calls if call.get("event") == "Discount Applied")
+    assert (applied["coupon"], applied["percent_off"]) == ("HALF", 50), "it had the percentage of the newer coupon"
 
 
 # --- A Customer's own discount from before the stack ---

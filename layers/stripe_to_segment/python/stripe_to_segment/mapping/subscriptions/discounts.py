@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.known_later import corrected
 from stripe_to_segment.mapping.tracking import Event, properties, track
-from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, ids_of, read_discounts
+from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, coupons_of, ids_of, read_discounts
 from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, reference, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -120,7 +120,9 @@ def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile
     profile = known.profile
     if _is_held(body):
         coupons = coupons_of([body])
-        return profile.with_discounts(_unknown(coupons, profile) if begins else coupons, known.coupons)
+        if begins:
+            return profile.with_discounts(_unknown(coupons, profile), known.coupons)
+        return _without_former(profile, coupons).with_discounts(coupons, known.coupons)
     now, gone = (None, body) if ends else (body, None)
     return _with_own(profile, Told(event.created, now, gone, begins=begins, ends=ends), known.coupons)
 
@@ -196,6 +198,8 @@ def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile
         coupons = {name: one for name, one in coupons.items() if name not in profile.discounts}
     elif told.begins and moment == as_of:
         coupons = _unknown(coupons, profile)
+    else:
+        profile = _without_former(profile, coupons)
     after, ended = profile.with_discounts(coupons, by_id), reference(gone)
     if late and gone and ended in profile.own_discounts and ended != reference(gone.get("customer")):
         # No id comes twice, so whatever is newer is about another discount.
@@ -222,6 +226,13 @@ def _unknown(coupons: Mapping[str, str], profile: Profile) -> dict[str, str]:
     return {name: one for name, one in coupons.items() if known.get(name) in {None, json.loads(one).get("id")}}
 
 
+def _without_former(profile: Profile, coupons: Mapping[str, str]) -> Profile:
+    """The record without the coupons that these take the place of in their discount, whether they are known or not."""
+    former = coupons.keys() - _unknown(coupons, profile).keys()
+    kept = {name: written for name, written in profile.discounts.items() if name not in former}
+    return replace(profile, discounts=kept) if former else profile
+
+
 def _key(event: StripeEvent[shapes.Discount]) -> str:
     return ids_of(event.object)[0] or event.id
 
@@ -230,7 +241,11 @@ def _stated[E: Discounted](declared: type[E], event: StripeEvent[shapes.Discount
     body = event.object
     discount, coupon_id = ids_of(body)
     written = after_discount(event, known).discounts.get(discount or "")
-    coupon = next(iter(read_discounts([body]).coupons), None) if written is None else coupon_from(written)
+    coupon = None if written is None else coupon_from(written)
+    if coupon is None or coupon_id not in {None, coupon.id}:
+        # A newer event may have named another coupon of the discount.
+        remembered = Remembered(coupons=frozenset(known.coupons.items()))
+        coupon = next(iter(read_discounts([body], remembered=remembered).coupons), None)
     return declared(
         discount_id=_key(event),
         coupon=coupon_id,
