@@ -495,6 +495,40 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
     assert told(world, "after_trial") == [], "the renewal said that it was the first payment after a trial"
 
 
+@pytest.mark.parametrize("end", [5 * DAY, 9 * DAY], ids=["before the new date", "with it"])
+def test_who_is_cancelled_while_the_billing_date_moves_loses_no_trial(end: int) -> None:
+    """The cancellation of a paying customer stated the end of a trial that had never begun, and a reminder of it."""
+    world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    body = a_subscription(status="trialing", **moved)
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW - DAY),
+        an_event(UPDATED, body, previous={"status": "active"}, created=NOW),
+        an_event("customer.subscription.trial_will_end", body, created=NOW + 6 * DAY),
+        an_event(DELETED, body | {"status": "canceled", "ended_at": NOW + end}, created=NOW + end),
+    )
+    assert names(world) == ["Subscription Created", "Subscription Changed", "Subscription Cancelled"]
+    assert told(world) == [20, -20, 0]
+
+
+@pytest.mark.parametrize("kind", ["deleted", "paused", "resumed"])
+def test_a_payment_that_came_before_a_trials_early_end_converts_it_with_whatever_event_comes_next(kind: str) -> None:
+    """Only an update stated the conversion then: that of a trial whose update came later than its end was lost."""
+    world, early, statuses = World(), TRIAL | {"trial_end": NOW - 7 * DAY}, {"deleted": "canceled", "paused": "paused"}
+    update = an_event(
+        UPDATED, a_subscription(**early), previous={"status": "trialing", "trial_end": NOW}, created=NOW - 7 * DAY
+    )
+    body = a_subscription(status=statuses.get(kind, "active"), **early)
+    world.deliver(
+        BEGINS,
+        paid(-7 * DAY),
+        an_event(f"customer.subscription.{kind}", body, created=NOW - DAY),
+        update,
+        paid(30 * DAY, id="in_2"),
+    )
+    assert names(world).count("Trial Converted") == 1
+    assert names(world).index("Trial Converted") < names(world).index("Trial Ended")
+
+
 def test_a_billing_date_that_two_events_move_is_stated_once_whenever_they_come() -> None:
     """The second stated it again, and under another messageId after each change of the mrr."""
     world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}

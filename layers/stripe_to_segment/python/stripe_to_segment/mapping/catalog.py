@@ -150,6 +150,7 @@ CATALOG: dict[str, Row] = {
             lifecycle.SubscriptionImported,
             lifecycle.SubscriptionCancelled,
             trials.TrialEnded,
+            trials.TrialConverted,
         ),
         lifecycle.deleted,
         learning.subscription,
@@ -157,13 +158,23 @@ CATALOG: dict[str, Row] = {
         DELETED,
     ),
     "customer.subscription.paused": Row(
-        (plan_changes.SubscriptionChanged, lifecycle.SubscriptionImported, lifecycle.SubscriptionPaused),
+        (
+            plan_changes.SubscriptionChanged,
+            lifecycle.SubscriptionImported,
+            lifecycle.SubscriptionPaused,
+            trials.TrialConverted,
+        ),
         lifecycle.paused,
         learning.subscription,
         Identify.IF_CHANGED,
     ),
     "customer.subscription.resumed": Row(
-        (plan_changes.SubscriptionChanged, lifecycle.SubscriptionImported, lifecycle.SubscriptionResumed),
+        (
+            plan_changes.SubscriptionChanged,
+            lifecycle.SubscriptionImported,
+            lifecycle.SubscriptionResumed,
+            trials.TrialConverted,
+        ),
         lifecycle.resumed,
         learning.subscription,
         Identify.IF_CHANGED,

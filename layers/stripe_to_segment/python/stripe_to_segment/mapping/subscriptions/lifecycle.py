@@ -154,6 +154,7 @@ def deleted(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[F
     yield bearing(ended(event, known), event, known)
     if ended_in_trial(event, known):
         yield trial_ended(event, state, known, trial=state.trial)
+    yield from conversion(event, known)
 
 
 def ended(event: StripeEvent[shapes.Subscription], known: Known) -> Fact:
@@ -170,6 +171,7 @@ def paused(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fa
     reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
     stated = replace(event_with(SubscriptionPaused, event, after_of(event, known), known), reason=reason)
     yield bearing(Fact(stated, key_of(event, event.created)), event, known)
+    yield from conversion(event, known)
 
 
 def resumed(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
@@ -177,6 +179,7 @@ def resumed(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[F
     yield from imported(event, known)
     stated = event_with(SubscriptionResumed, event, after_of(event, known), known)
     yield bearing(Fact(stated, key_of(event, event.created)), event, known)
+    yield from conversion(event, known)
 
 
 def update_pending(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:

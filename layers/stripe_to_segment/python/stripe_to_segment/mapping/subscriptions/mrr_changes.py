@@ -175,9 +175,12 @@ def record_after(event: StripeEvent[shapes.Subscription], known: Known) -> tuple
 def ended_in_trial(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
     """Whether the subscription ended in its trial or, without a payment method for instance, with the trial.
 
-    The trial's end decides, because the record may still have the state of a trial that converted a year ago.
+    The trial's end decides, because the record may still have the state of a trial that converted a year ago. One that
+    only moved the billing date of a paying customer is no trial.
     """
     record = record_in(event, known)
+    if record is not None and record.moved is not None and record.moved == after_of(event, known).trial[1]:
+        return False
     return _with_the_trial(event, known, late=VERY_LATE if record is not None and record.in_trial else LATE)
 
 

@@ -103,8 +103,9 @@ def conversion(event: StripeEvent[shapes.Subscription], known: Known) -> Iterato
 
 def trial_will_end(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.trial_will_end, three days before the end (or at once for a shorter trial)."""
-    after = after_of(event, known)
-    yield _fact(TrialEndingSoon, event, after, known, after.trial)
+    after, record = after_of(event, known), record_in(event, known)
+    if record is None or not moves_billing_date(event, after, after, record):
+        yield _fact(TrialEndingSoon, event, after, known, after.trial)
 
 
 def trial_ended(event: StripeEvent[shapes.Subscription], state: State, known: Known, *, trial: Trial) -> Fact:
