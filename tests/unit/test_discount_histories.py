@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -125,6 +126,36 @@ def test_another_coupon_of_a_discount_changes_the_mrr_at_once() -> None:
         ),
     )
     assert (changes(world), shown(world)) == ([(10, "new"), (8, "expansion")], 18)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["stated", "only named"])
+def test_a_discount_that_gets_another_coupon_is_removed_and_applied(*, known: bool) -> None:
+    """Nothing but the mrr said that a customer was switched to another coupon, and that not always."""
+    world, third = World(), HALF | {"id": "THIRD", "percent_off": 30, "duration": "repeating"}
+    coupons = [HALF, third, HALF]
+    first = a_discount(HALF if known else "HALF")
+    world.deliver(
+        *(an_event("coupon.created", each) for each in (HALF, third)),
+        an_event(APPLIED, first, created=NOW),
+    )
+    for number, (old, new) in enumerate(pairwise(coupons)):
+        was, now = (a_discount(each if known else each["id"]) for each in (old, new))
+        event = an_event(
+            "customer.discount.updated", now, previous={"source": was["source"]}, created=NOW + number * DAY + 1
+        )
+        twin = an_event("customer.discount.updated", now, previous={"source": was["source"]}, created=event.created)
+        world.deliver(event, twin)
+    world.deliver(an_event(REMOVED, first, created=NOW + 9 * DAY))
+    stated = [
+        (call["event"], each["discount_id"], each["coupon"], each["percent_off"], each["duration"])
+        for call in world.calls
+        if call["type"] == "track" and (each := call["properties"])
+    ]
+    applied, removed = (
+        [("Discount " + kind, "di_1", each["id"], each["percent_off"], each["duration"]) for each in coupons]
+        for kind in ("Applied", "Removed")
+    )
+    assert stated == [one for pair in zip(applied, removed, strict=True) for one in pair]
 
 
 @pytest.mark.parametrize("on", [None, "sub_basic"], ids=["the customer", "the subscription"])

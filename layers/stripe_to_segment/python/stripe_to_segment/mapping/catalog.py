@@ -269,7 +269,10 @@ CATALOG: dict[str, Row] = {
         CREATED,
     ),
     "customer.discount.updated": Row(
-        (plan_changes.SubscriptionChanged,), discounts.changed, learning.discount, Identify.IF_CHANGED
+        (discounts.DiscountRemoved, discounts.DiscountApplied, plan_changes.SubscriptionChanged),
+        discounts.switched,
+        learning.discount,
+        Identify.IF_CHANGED,
     ),
     "customer.discount.deleted": Row(
         (discounts.DiscountRemoved, plan_changes.SubscriptionChanged),

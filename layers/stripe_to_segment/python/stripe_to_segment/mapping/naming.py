@@ -48,7 +48,7 @@ def coupons_needed(event: StripeEvent) -> list[str]:
     """Ids of the coupons that the event names or states: no event states the products that a coupon is limited to."""
     body = event.object
     if event.about == "customer.discount":
-        discounts: list[object] = [body]
+        discounts: list[object] = [body, event.before] if event.previous else [body]
     elif event.about == "customer":
         discounts = [body.get("discount")]
     elif event.about == "customer.subscription":

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side import shapes
+    from stripe_to_segment.stripe_side.discount import Coupon as ReadCoupon
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -38,9 +39,9 @@ __all__ = [
     "after_discount",
     "applied",
     "by_customer",
-    "changed",
     "of_customer",
     "removed",
+    "switched",
     "with_coupon_ahead",
     "with_own_of",
 ]
@@ -67,14 +68,14 @@ class Discounted(Event):
     subscription_id: SubscriptionId = None
 
 
-@track("Discount Applied", when="a discount is applied to a customer or a subscription")
+@track("Discount Applied", when="a discount is applied to a customer or a subscription, or gets another coupon")
 class DiscountApplied(Discounted):
     """The setting `MrrDiscounts` decides whether it lowers the mrr."""
 
     discount_ends_at: DiscountEndsAt = None
 
 
-@track("Discount Removed", when="a discount is removed or ends")
+@track("Discount Removed", when="a discount is removed or ends, or gets another coupon")
 class DiscountRemoved(Discounted):
     """https://docs.stripe.com/api/events/types#event_types-customer.discount.deleted."""
 
@@ -96,19 +97,29 @@ class Told(NamedTuple):
 
 def applied(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.created."""
-    stated = _stated(DiscountApplied, event, known)
-    yield Fact(replace(stated, discount_ends_at=iso_time(integer(event.object.get("end")))), _key(event))
-    yield from changed(event, known)
+    yield Fact(_applied(event, known), _key(event.object, event))
+    yield from _corrections(event, known)
 
 
 def removed(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.deleted."""
-    yield Fact(_stated(DiscountRemoved, event, known), _key(event))
-    yield from changed(event, known)
+    yield Fact(_stated(DiscountRemoved, event.object, event, known), _key(event.object, event))
+    yield from _corrections(event, known)
 
 
-def changed(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
-    """customer.discount.updated, and corrections of an mrr that any discount event makes possible."""
+def switched(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
+    """customer.discount.updated: from one coupon to another."""
+    (was, former), (now, coupon) = ids_of(event.before), ids_of(event.object)
+    if former != coupon:
+        # A discount of its own has events of its own too; one that stays may get the same coupon again.
+        once = f":{event.created}" if was == now else ""
+        yield Fact(_stated(DiscountRemoved, event.before, event, known), _key(event.before, event) + once)
+        yield Fact(_applied(event, known), _key(event.object, event) + once)
+    yield from _corrections(event, known)
+
+
+def _corrections(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
+    """Corrections of an mrr that any discount event makes possible."""
     yield from corrected(event, after_discount(event, known), known)[1]
 
 
@@ -233,26 +244,37 @@ def _without_former(profile: Profile, coupons: Mapping[str, str]) -> Profile:
     return replace(profile, discounts=kept) if former else profile
 
 
-def _key(event: StripeEvent[shapes.Discount]) -> str:
-    return ids_of(event.object)[0] or event.id
+def _key(discount: shapes.Discount, event: StripeEvent[shapes.Discount]) -> str:
+    return ids_of(discount)[0] or event.id
 
 
-def _stated[E: Discounted](declared: type[E], event: StripeEvent[shapes.Discount], known: Known) -> E:
-    body = event.object
-    discount, coupon_id = ids_of(body)
-    written = after_discount(event, known).discounts.get(discount or "")
-    coupon = None if written is None else coupon_from(written)
-    if coupon is None or coupon_id not in {None, coupon.id}:
-        # A newer event may have named another coupon of the discount.
-        remembered = Remembered(coupons=frozenset(known.coupons.items()))
-        coupon = next(iter(read_discounts([body], remembered=remembered).coupons), None)
+def _applied(event: StripeEvent[shapes.Discount], known: Known) -> DiscountApplied:
+    stated = _stated(DiscountApplied, event.object, event, known)
+    return replace(stated, discount_ends_at=iso_time(integer(event.object.get("end"))))
+
+
+def _stated[E: Discounted](
+    declared: type[E], discount: shapes.Discount, event: StripeEvent[shapes.Discount], known: Known
+) -> E:
+    coupon = _coupon_of(discount, event, known)
     return declared(
-        discount_id=_key(event),
-        coupon=coupon_id,
-        promotion_code=reference(body.get("promotion_code")),
+        discount_id=_key(discount, event),
+        coupon=ids_of(discount)[1],
+        promotion_code=reference(discount.get("promotion_code")),
         percent_off=None if coupon is None else coupon.percent_off,
         amount_off=None if coupon is None else major(coupon.amount_off, coupon.currency),
         currency=None if coupon is None or coupon.currency is None else coupon.currency.upper(),
         duration=None if coupon is None else coupon.duration,
-        subscription_id=text(reference(body.get("subscription"))),
+        subscription_id=text(reference(discount.get("subscription"))),
     )
+
+
+def _coupon_of(discount: shapes.Discount, event: StripeEvent[shapes.Discount], known: Known) -> ReadCoupon | None:
+    """The coupon of the event's discount, after the event or before; a newer event may have named another one."""
+    name, coupon_id = ids_of(discount)
+    for profile in (after_discount(event, known), known.profile):
+        written = profile.discounts.get(name or "")
+        if written is not None and (found := coupon_from(written)) is not None and coupon_id in {None, found.id}:
+            return found
+    remembered = Remembered(coupons=frozenset(known.coupons.items()))
+    return next(iter(read_discounts([discount], remembered=remembered).coupons), None)
