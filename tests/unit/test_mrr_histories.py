@@ -275,6 +275,23 @@ def test_a_price_in_another_currency_is_known_after_an_invoice() -> None:
     assert told(world) == [25]
 
 
+def test_a_price_in_another_currency_is_known_if_the_invoice_overtakes_its_first_unit() -> None:
+    """Without units the mrr is known, but not the price."""
+    world, price = World(), a_price(3000, currency="usd", id="price_1")
+    none, one = (a_subscription(an_item(price, quantity), currency="eur") for quantity in (0, 1))
+    line = {
+        "amount": 2500,
+        "quantity": 1,
+        "pricing": {"price_details": {"price": "price_1"}, "unit_amount_decimal": "2500"},
+    }
+    world.deliver(
+        an_event(CREATED, none, created=NOW),
+        an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [line]}), created=NOW + DAY),
+        an_event(UPDATED, one, previous={"items": none["items"]}, created=NOW + DAY),
+    )
+    assert (told(world), shown(world)) == ([0, 25], 25)
+
+
 @pytest.mark.parametrize(("amount", "quantity", "mrr"), [(7500, 3, 75), (7501, 3, None), (0, 3, None)])
 def test_an_older_invoice_line_states_the_price_by_its_amount(amount: int, quantity: int, mrr: int | None) -> None:
     """Before 2025-03-31 a line has the price in its base currency alone; of a trial it is over nothing."""

@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.fields import dig, integer, listed, reference, text
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import minor_decimal
-from stripe_to_segment.stripe_side.subscription import entries_of
+from stripe_to_segment.stripe_side.subscription import currency_of, entries_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -87,7 +87,10 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
 
 
 def _prices_of(basis: shapes.Subscription) -> set[str | None]:
-    return {reference(holder) for entry in entries_of(basis) for holder in (entry.get("price"), entry.get("plan"))}
+    """Ids of the prices that state what they cost in the subscription's currency."""
+    currency = currency_of(basis)
+    holders = [holder for entry in entries_of(basis) for holder in (entry.get("price"), entry.get("plan"))]
+    return {reference(holder) for holder in holders if dig(holder, "currency") in {None, currency}}
 
 
 def _amounts(invoice: shapes.Invoice, known: set[str | None]) -> dict[str, str]:
