@@ -546,6 +546,17 @@ def test_a_payment_that_came_before_a_trials_early_end_converts_it_with_whatever
     assert names(world).index("Trial Converted") < names(world).index("Trial Ended")
 
 
+@pytest.mark.parametrize("days", [0, 100], ids=["a trial", "a moved billing date"])
+def test_a_trial_that_was_paused_before_the_stack_converts_with_its_first_payment(days: int) -> None:
+    """Only a trial that an event had stated did."""
+    world = World()
+    details = {"paused": {"type": "subscription", "subscription": {"type": "trial_end_without_payment_method"}}}
+    body = a_subscription(created=TRIAL["trial_start"] - days * DAY, **TRIAL)
+    resumed = an_event(UPDATED, body, previous={"status": "paused", "status_details": details}, created=NOW + 40 * DAY)
+    world.deliver(resumed, paid(40 * DAY), paid(70 * DAY, id="in_2"))
+    assert names(world).count("Trial Converted") == (0 if days else 1)
+
+
 def test_a_billing_date_that_two_events_move_is_stated_once_whenever_they_come() -> None:
     """The second stated it again, and under another messageId after each change of the mrr."""
     world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}

@@ -36,6 +36,8 @@ __all__ = ["moves_billing_date", "record_in", "record_of", "valued", "with_terms
 # Seconds after the creation of a subscription within which its first trial may begin.
 LATER = 86_400
 RANKS = {"created": 0, "deleted": 2}
+# The reason of a pause after a trial that nobody paid for.
+UNPAID_TRIAL = "trial_end_without_payment_method"
 
 
 def moment_of(event: StripeEvent[shapes.Subscription]) -> Watermark:
@@ -107,16 +109,20 @@ def moves_billing_date(
         if start is not None and remembered is not None and remembered.counts_nothing_before(start):
             return False
         # Without the event of its start: a first trial begins with the subscription.
-        made = created_at(before.subscription)
         first = event.type.endswith(".created")
         return (
             not first
             and before.status == "trialing"
             and start is not None
-            and made is not None
-            and start - made > LATER
+            and not _begins_with_it(before.subscription, start)
         )
     return after.status == "trialing" and before.status in COUNTING and before.mrr != 0
+
+
+def _begins_with_it(subscription: shapes.Subscription, start: int | None) -> bool:
+    """Whether a trial of this start is the first one, which begins with the subscription."""
+    made = created_at(subscription)
+    return start is None or made is None or start - made <= LATER
 
 
 def _trials(
@@ -130,6 +136,10 @@ def _trials(
     found: dict[str, int | None] = {} if remembered is None else {name: getattr(remembered, name) for name in names}
     start, end = after.trial if after.trial[1] is not None else before.trial
     if not (before.on_trial or after.on_trial):
+        # No event has stated the trial of a subscription that is seen for the first time.
+        may_convert = remembered is None and UNPAID_TRIAL in {before.paused_because, after.paused_because}
+        if may_convert and _begins_with_it(after.subscription, start):
+            return {"trial_start": start, "trialed": end}
         same = start is not None and start == found.get("trial_start")
         return found | ({"trialed": end} if same and remembered is not None and remembered.may_convert else {})
     if moves_billing_date(event, before, after, remembered):

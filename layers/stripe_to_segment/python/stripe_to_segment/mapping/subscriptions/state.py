@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.stripe_side.event import asked_once
+from stripe_to_segment.stripe_side.fields import dig, text
 from stripe_to_segment.stripe_side.mrr import COUNTING, MonthlyValue, Terms, monthly_value
 from stripe_to_segment.stripe_side.subscription import (
     Item,
@@ -70,6 +71,12 @@ class State:
     def trial(self) -> tuple[int | None, int | None]:
         """Start and end of the trial in epoch seconds, also long after a free one is over."""
         return self.paid_trial or trial_of(self.subscription)
+
+    @property
+    def paused_because(self) -> str | None:
+        """The reason of a pause, since 2026-10-28."""
+        reason = dig(self.subscription, "status_details", "paused", "subscription", "type")
+        return text(reason) if self.status == "paused" else None
 
     @property
     def mrr(self) -> int | None:
