@@ -100,6 +100,23 @@ def test_a_discount_of_an_old_api_version_has_no_id_and_counts(by: str, *, items
     assert all((each["percent_off"], each["duration"]) == (50, "forever") for each in told)
 
 
+@pytest.mark.parametrize("old", [False, True], ids=["by id", "as a whole"])
+def test_a_change_of_plan_that_brings_a_discount_says_both(*, old: bool) -> None:
+    """A dearer plan that a discount made cheaper was a downgrade in which only the plan had changed."""
+    world, half = World(), a_discount(subscription="sub_basic")
+    dearer = an_item(a_price(3000, id="price_pro"))
+    after = {"discount": half} if old else {"discounts": ["di_1"]}
+    none: dict[str, Any] = {"discount": None} if old else {"discounts": []}
+    before = {"items": {"data": [an_item()]}, **none}
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, half, created=NOW + 1),
+        an_event(UPDATED, a_subscription(dearer, **after), previous=before, created=NOW + 1),
+    )
+    (downgrade,) = (call["properties"] for call in world.calls if call.get("event") == "Subscription Downgraded")
+    assert (downgrade["mrr_change"], downgrade["changed"]) == (-5, ["plan", "discount"])
+
+
 def test_a_discount_that_makes_everything_free_is_one_churn_and_its_end_a_reactivation() -> None:
     world, free = World(), a_discount(HALF | {"id": "FREE", "percent_off": 100})
     world.deliver(

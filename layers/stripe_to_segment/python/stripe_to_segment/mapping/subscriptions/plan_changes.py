@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from copy import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, event_with, key_of
 from stripe_to_segment.mapping.subscriptions.mrr_changes import OPENING, change_of, growth
 from stripe_to_segment.mapping.tracking import always, properties, track
+from stripe_to_segment.stripe_side.discount import ids_of
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -93,9 +95,11 @@ def plan_facts(event: StripeEvent[shapes.Subscription], before: State, after: St
     others = {item.id for item in before.items} != {item.id for item in after.items}
     if others or (before.bought != after.bought and not changed):
         changed.append("items")
+    if not changed or _discounts_of(before) != _discounts_of(after):
+        changed.append("discount")
     stated = replace(
         now,
-        changed=changed or ["discount"],
+        changed=changed,
         previous_plan=was.plan,
         previous_mrr=was.mrr,
         previous_quantity=was.quantity,
@@ -103,6 +107,13 @@ def plan_facts(event: StripeEvent[shapes.Subscription], before: State, after: St
     )
     # A script may change one subscription twice in a second: the terms distinguish the two changes.
     yield Fact(stated, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
+
+
+def _discounts_of(state: State) -> set[tuple[str | None, str | None]]:
+    """The ids of all discounts and of their coupons."""
+    plural, single = state.subscription.get("discounts"), state.subscription.get("discount")
+    own = [*plural, single] if isinstance(plural, list) else [single]
+    return {ids_of(one) for one in chain(own, *(item.discounts for item in state.items)) if one}
 
 
 def corrected_mrr(
