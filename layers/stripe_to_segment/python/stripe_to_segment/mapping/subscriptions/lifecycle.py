@@ -154,7 +154,8 @@ def deleted(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[F
     yield bearing(ended(event, known), event, known)
     if ended_in_trial(event, known):
         yield trial_ended(event, state, known, trial=state.trial)
-    yield from conversion(event, known)
+    else:
+        yield from conversion(event, known)
 
 
 def ended(event: StripeEvent[shapes.Subscription], known: Known) -> Fact:
