@@ -822,6 +822,23 @@ def test_feedback_that_arrives_after_an_immediate_cancellation_is_not_lost() -> 
     assert sum(told(world)) == 0
 
 
+def test_the_same_feedback_after_a_second_cancellation_is_not_lost() -> None:
+    """Who revoked the cancellation and cancelled again in the same period had no answer the second time."""
+    world, asked = World(), {"comment": None, "feedback": None, "reason": "cancellation_requested"}
+    for at in (NOW, NOW + DAY):
+        cancelled = a_subscription(cancel_at=NOW + 30 * DAY, cancellation_details=asked)
+        answered = cancelled | {"cancellation_details": asked | {"feedback": "unused"}}
+        answer = {"cancellation_details": {"feedback": None}}
+        world.deliver(
+            an_event(UPDATED, cancelled, previous={"cancel_at": None}, created=at),
+            an_event(UPDATED, answered, previous=answer, created=at + 1),
+            an_event(UPDATED, answered, previous=answer, created=at + 1),
+            an_event(UPDATED, a_subscription(), previous={"cancel_at": NOW + 30 * DAY}, created=at + 60),
+        )
+    given = "Cancellation Feedback Given"
+    assert names(world)[1:] == ["Subscription Cancellation Scheduled", given, "Subscription Reactivated"] * 2
+
+
 def test_feedback_that_is_taken_back_is_none() -> None:
     """The reason, which stays, was sent once more as feedback."""
     world, at = World(), {"cancel_at": NOW + 30 * DAY, "cancel_at_period_end": True}

@@ -74,7 +74,8 @@ def cancellation_facts(
         # Customers mostly send the feedback form a moment after they cancel. What is taken back is no feedback.
         if any(new and new != old for new, old in zip(why, _why(before.subscription), strict=True)):
             given = with_reason(event_with(CancellationFeedbackGiven, event, after, known), after.subscription)
-            yield Fact(given, key_of(event, ":".join(filter(None, (str(now), *why)))))
+            # Who cancels again may give the same answer again.
+            yield Fact(given, key_of(event, ":".join(filter(None, (str(event.created), *why)))))
         return
     if (was is None) == (now is None) or read is ended_at:
         return
