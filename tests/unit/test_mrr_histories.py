@@ -557,6 +557,21 @@ def test_a_trial_that_was_paused_before_the_stack_converts_with_its_first_paymen
     assert names(world).count("Trial Converted") == (0 if days else 1)
 
 
+@pytest.mark.parametrize(("made", "converted"), [(0, 1), (30 * DAY, 0)], ids=["its first invoice", "a later one"])
+def test_a_trial_that_ended_before_the_stack_converts_with_the_invoice_of_its_end_alone(
+    made: int, converted: int
+) -> None:
+    """The first charge after a trial may take weeks, and no event stated the conversion then."""
+    world, body = World(), a_subscription(created=TRIAL["trial_start"], **TRIAL)
+    world.deliver(
+        an_event(UPDATED, body | {"status": "past_due"}, previous={"metadata": {"note": None}}, created=NOW + 20 * DAY),
+        paid(made),
+        an_event(UPDATED, body, previous={"status": "past_due"}, created=NOW + 31 * DAY),
+        paid(60 * DAY, id="in_2"),
+    )
+    assert names(world).count("Trial Converted") == converted
+
+
 def test_a_billing_date_that_two_events_move_is_stated_once_whenever_they_come() -> None:
     """The second stated it again, and under another messageId after each change of the mrr."""
     world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}

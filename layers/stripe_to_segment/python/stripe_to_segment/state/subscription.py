@@ -76,6 +76,12 @@ class SubscriptionRecord:
         """Whether a payment of this moment comes after the last trial seen."""
         return moment is not None and self.trialed is not None and moment >= self.trialed - EARLY
 
+    def begins_after_trial(self, moment: int) -> bool:
+        """Whether an invoice of this moment is the first one after a trial that was over when it was first seen."""
+        if self.trialed is not None or None in {self.trial_start, self.trial_end} or self.moved == self.trial_end:
+            return False
+        return abs(moment - (self.trial_end or 0)) <= EARLY
+
     def is_of_trial(self, start: int | None, end: int | None, moment: int) -> bool:
         """Whether a trial of this start and end, which runs at this moment, is the last one seen and not another one.
 

@@ -44,6 +44,9 @@ def by_invoice(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[Profil
         prices = [line.price for line in read.lines_of(invoice) if line.price.id == record.price_id]
         record = replace(record, plan=next((plan_name(price, known) for price in prices), record.plan))
         profile = profile.with_subscription(subscription, record)
+    if record is not None and event.listing is None and record.begins_after_trial(made):
+        record = replace(record, trialed=record.trial_end)
+        profile = profile.with_subscription(subscription, record)
     if (record is None or record.awaits_payment) and not read.bills_items_alone(invoice):
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})

@@ -136,10 +136,10 @@ def _trials(
     found: dict[str, int | None] = {} if remembered is None else {name: getattr(remembered, name) for name in names}
     start, end = after.trial if after.trial[1] is not None else before.trial
     if not (before.on_trial or after.on_trial):
-        # No event has stated the trial of a subscription that is seen for the first time.
-        may_convert = remembered is None and UNPAID_TRIAL in {before.paused_because, after.paused_because}
-        if may_convert and _begins_with_it(after.subscription, start):
-            return {"trial_start": start, "trialed": end}
+        if remembered is None and end is not None and _begins_with_it(after.subscription, start):
+            # No event has stated the trial of a subscription that is seen for the first time, but it may still convert.
+            unpaid = UNPAID_TRIAL in {before.paused_because, after.paused_because}
+            return {"trial_start": start, "trialed": end if unpaid else None}
         same = start is not None and start == found.get("trial_start")
         return found | ({"trialed": end} if same and remembered is not None and remembered.may_convert else {})
     if moves_billing_date(event, before, after, remembered):
