@@ -178,8 +178,10 @@ def ended_in_trial(event: StripeEvent[shapes.Subscription], known: Known) -> boo
     The trial's end decides, because the record may still have the state of a trial that converted a year ago. One that
     only moved the billing date of a paying customer is no trial.
     """
-    record = record_in(event, known)
-    if record is not None and record.moved is not None and record.moved == after_of(event, known).trial[1]:
+    record, (start, end) = record_in(event, known), after_of(event, known).trial
+    moved = record is not None and record.moved is not None and record.moved == end
+    # The event that moves the date may still come.
+    if moved or (record is not None and start is not None and record.counts_before(start)):
         return False
     return _with_the_trial(event, known, late=VERY_LATE if record is not None and record.in_trial else LATE)
 
