@@ -527,8 +527,11 @@ def test_who_is_cancelled_while_the_billing_date_moves_loses_no_trial(end: int, 
     assert sum(told(world)) == 0
 
 
+@pytest.mark.parametrize("after", [60, 6 * DAY])
 @pytest.mark.parametrize("kind", ["deleted", "paused", "resumed"])
-def test_a_payment_that_came_before_a_trials_early_end_converts_it_with_whatever_event_comes_next(kind: str) -> None:
+def test_a_payment_that_came_before_a_trials_early_end_converts_it_with_whatever_event_comes_next(
+    kind: str, after: int
+) -> None:
     """Only an update stated the conversion then: that of a trial whose update came later than its end was lost."""
     world, early, statuses = World(), TRIAL | {"trial_end": NOW - 7 * DAY}, {"deleted": "canceled", "paused": "paused"}
     update = an_event(
@@ -538,7 +541,7 @@ def test_a_payment_that_came_before_a_trials_early_end_converts_it_with_whatever
     world.deliver(
         BEGINS,
         paid(-7 * DAY),
-        an_event(f"customer.subscription.{kind}", body, created=NOW - DAY),
+        an_event(f"customer.subscription.{kind}", body, created=NOW - 7 * DAY + after),
         update,
         paid(30 * DAY, id="in_2"),
     )

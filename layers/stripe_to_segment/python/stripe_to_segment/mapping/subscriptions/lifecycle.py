@@ -152,10 +152,10 @@ def deleted(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[F
     yield from imported(event, known)
     state = after_of(event, known)
     yield bearing(ended(event, known), event, known)
-    if ended_in_trial(event, known):
+    converted = [*conversion(event, known)]
+    yield from converted
+    if not converted and ended_in_trial(event, known):
         yield trial_ended(event, state, known, trial=state.trial)
-    else:
-        yield from conversion(event, known)
 
 
 def ended(event: StripeEvent[shapes.Subscription], known: Known) -> Fact:
