@@ -109,10 +109,10 @@ def removed(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]
 
 def switched(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.updated: from one coupon to another."""
-    (was, former), (now, coupon) = ids_of(event.before), ids_of(event.object)
-    if former != coupon:
+    was, now = ids_of(event.before), ids_of(event.object)
+    if was != now:
         # A discount of its own has events of its own too; one that stays may get the same coupon again.
-        once = f":{event.created}" if was == now else ""
+        once = f":{event.created}" if was[0] == now[0] else ""
         yield Fact(_stated(DiscountRemoved, event.before, event, known), _key(event.before, event) + once)
         yield Fact(_applied(event, known), _key(event.object, event) + once)
     yield from _corrections(event, known)
