@@ -31,11 +31,8 @@ class Functions:
 
     def __init__(self, **variables: str) -> None:
         self.variables = variables
-        self.mapping: dict[str, Any] = {
-            "UUID": "m-1",
-            "State": "Enabled",
-            "ScalingConfig": {"MaximumConcurrency": 5},
-        }
+        self.mapping = _mapping("m-1", "events", 5)
+        self.import_mapping = _mapping("m-2", "import", 0)
         # Of a new account.
         self.concurrency, self.reserved = 10, 0
         self.told: dict[str, Any] = {}
@@ -50,7 +47,8 @@ class Functions:
 
     def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:
         """The event source mappings of deliver, by its alias."""
-        return {"EventSourceMappings": [self.mapping] if FunctionName == "deliver:live" and self.mapping else []}
+        mappings = (self.mapping, self.import_mapping) if FunctionName == "deliver:live" else ()
+        return {"EventSourceMappings": [each for each in mappings if each]}
 
     def get_account_settings(self) -> dict[str, Any]:
         """The account's concurrency in this region."""
@@ -60,7 +58,7 @@ class Functions:
 
     def get_function_configuration(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:
         assert Qualifier in {"", "live"}
-        assert FunctionName in {"receive", "deliver", "reconcile"}
+        assert FunctionName in {"receive", "deliver", "reconcile", "audit"}
         return {
             "State": "Active",
             "LastUpdateStatus": "Successful",
@@ -71,6 +69,16 @@ class Functions:
             **self.told,
             **({} if Qualifier else self.not_published),
         }
+
+
+def _mapping(uuid: str, queue: str, most: int) -> dict[str, Any]:
+    """An event source mapping: https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html."""
+    return {
+        "UUID": uuid,
+        "State": "Enabled",
+        "EventSourceArn": f"arn:aws:sqs:eu-central-1:123456789012:{queue}",
+        "ScalingConfig": {"MaximumConcurrency": most},
+    }
 
 
 class Topics:
@@ -135,6 +143,7 @@ class Deployed:
             "ReceiveFunctionName": "receive",
             "DeliverFunctionName": "deliver",
             "ReconcileFunctionName": "reconcile",
+            "AuditFunctionName": "audit",
             **self.more_outputs,
         }
         return Stack(

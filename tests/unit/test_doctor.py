@@ -431,6 +431,22 @@ def test_a_function_that_cannot_run_and_a_queue_that_is_not_polled_are_reported(
     assert "no event source mapping connects the queue" in failed("--no-event")["queue → deliver"][0]
 
 
+def test_a_queue_that_nothing_polls_beside_one_that_is_polled_is_reported(here: Deployed) -> None:
+    """The mapping of the import queue stood for that of the events queue, which somebody had deleted."""
+    here.functions.mapping.clear()
+    assert [*failed("--no-event")] == ["queue → deliver"]
+    here.functions.mapping = {**here.functions.import_mapping, "EventSourceArn": "arn:aws:sqs:eu-central-1:1:events"}
+    here.functions.import_mapping["State"] = "Disabled"
+    assert failed("--no-event") == {
+        "import queue → deliver": ("Disabled", "aws lambda update-event-source-mapping --uuid m-2 --enabled")
+    }
+
+
+def test_an_audit_that_never_runs_is_reported(here: Deployed) -> None:
+    here.functions.set_by_hand = {"audit": 0}
+    assert [*failed("--no-event")] == ["audit function"]
+
+
 def test_a_function_that_does_not_run_the_last_deployment_is_reported(here: Deployed) -> None:
     here.functions.not_published = {"MemorySize": 1024, "Layers": [{"Arn": "arn:aws:lambda:::layer:package:8"}]}
     said, fix = failed()["deliver function"]
@@ -532,6 +548,19 @@ def said_of(name: str) -> str:
     return str(next(check["said"] for check in checks if check["name"] == name))
 
 
+def test_alarms_that_are_gone_or_tell_nobody_are_reported(here: Deployed) -> None:
+    """Without any alarm `doctor` said that none was in alarm, and of disabled ones that all was well."""
+    (here.cloudwatch.alarms[0])["ActionsEnabled"] = False
+    assert failed("--no-event") == {
+        "alarms that tell nobody": (
+            "1 of 1: their actions are disabled",
+            "aws cloudwatch enable-alarm-actions --alarm-names stripe-to-segment-dead-letters",
+        )
+    }
+    here.cloudwatch.alarms.clear()
+    assert [*failed("--no-event")] == ["alarms"]
+
+
 def test_the_concurrency_of_the_account_and_the_rest_for_webhooks_are_reported() -> None:
     assert said_of("concurrency") == (
         "the account has 10 in this region, 10 of them not reserved; "
@@ -592,10 +621,28 @@ def test_alarms_without_a_subscriber_are_reported(here: Deployed) -> None:
     said, fix = failed("--no-event")["alarm subscribers"]
     assert said == "the subscription is not confirmed: nobody gets the alarms yet"
     assert fix == "follow the link in AWS's mail"
+    here.parameters["AlarmEmail"] = "oncall@example.com"
+    assert failed("--no-event")["alarm subscribers"][1].endswith("--notification-endpoint oncall@example.com")
     here.topics.subscriptions = ["PendingConfirmation", "arn:aws:sns:eu-central-1:1:alarms:1", "PendingConfirmation"]
     assert failed("--no-event") == {}
     here.topics.subscriptions, here.more_outputs = [], {}
     assert failed("--no-event") == {}, "there are no alarms, which is said already"
+
+
+@pytest.mark.parametrize("listed", [["Deleted"], ["Deleted", "Deleted", "Deleted"], []])
+def test_a_subscription_that_somebody_has_ended_is_reported_with_what_renews_it(
+    here: Deployed, listed: list[str]
+) -> None:
+    """One click on a link in an alarm's mail ends the subscription, which SNS then lists as Deleted: `doctor` said that
+    one got the alarms. Another `make deploy` with the same address changes nothing."""
+    here.parameters["AlarmEmail"] = "oncall@example.com"
+    here.topics.subscriptions = listed
+    assert failed("--no-event") == {
+        "alarm subscribers": (
+            "oncall@example.com is subscribed no more: nobody gets the alarms",
+            f"aws sns subscribe --topic-arn {TOPIC} --protocol email --notification-endpoint oncall@example.com",
+        )
+    }
 
 
 def test_a_state_that_holds_data_must_be_protected(here: Deployed) -> None:

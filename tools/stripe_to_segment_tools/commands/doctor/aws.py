@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.state.circuit import circuit_name
-from stripe_to_segment_tools.commands.doctor.check import bad, good, unknown
+from stripe_to_segment_tools.commands.doctor.check import GONE, bad, good, unknown
 from stripe_to_segment_tools.terminal.moments import iso
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = [
 
 OUTPUTS = (
     *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "ImportQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
-    *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName"),
+    *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName", "AuditFunctionName"),
 )
 ALIAS = "live"
 # The parts of a version that a deployment can change.
@@ -68,9 +68,9 @@ def check_deployment(stack: Stack) -> Iterator[Check]:
 
 
 def check_functions(stack: Stack) -> Iterator[Check]:
-    """Check that the functions can run, that they run the last deployment, and that the queue invokes deliver."""
+    """Check that the functions can run, that they run the last deployment, and that both queues invoke deliver."""
     client = stack.client("lambda")
-    for name in ("Receive", "Deliver", "Reconcile"):
+    for name in ("Receive", "Deliver", "Reconcile", "Audit"):
         function = stack.output(f"{name}FunctionName")
         found = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
         latest = client.get_function_configuration(FunctionName=function)
@@ -95,19 +95,23 @@ def check_functions(stack: Stack) -> Iterator[Check]:
         else:
             why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
             yield bad(label, f"{state}, last update {update}: {why}", DEPLOY)
-    yield _check_mapping(client, stack)
+    yield from _check_mappings(client, stack)
 
 
-def _check_mapping(client: Any, stack: Stack) -> Check:
-    name = "queue → deliver"
+def _check_mappings(client: Any, stack: Stack) -> Iterator[Check]:
     # By the alias: the function without its alias has other mappings.
     function = f"{stack.output('DeliverFunctionName')}:{ALIAS}"
     found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
-    if not found:
-        return bad(name, "no event source mapping connects the queue to the function", DEPLOY)
-    fetching = {"Enabled", "Creating", "Updating", "Enabling"}
-    mapping = next((one for one in found if one["State"] not in fetching), found[0])
-    if mapping["State"] in fetching:
+    for name, output in (("queue → deliver", "EventsQueueUrl"), ("import queue → deliver", "ImportQueueUrl")):
+        queue = stack.output(output).rpartition("/")[2]
+        mapping = next((one for one in found if str(one.get("EventSourceArn", "")).endswith(f":{queue}")), None)
+        yield _check_mapping(name, mapping)
+
+
+def _check_mapping(name: str, mapping: dict[str, Any] | None) -> Check:
+    if mapping is None:
+        return bad(name, "no event source mapping connects the queue to the function", GONE)
+    if mapping["State"] in {"Enabled", "Creating", "Updating", "Enabling"}:
         return good(name, mapping["State"].lower())
     reason = mapping.get("StateTransitionReason", "")
     enable = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"
@@ -201,7 +205,7 @@ def check_unknown_mrr(stack: Stack) -> Iterator[Check]:
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:
-    """Check that no alarm rings."""
+    """Check that the stack's alarms exist and tell their topic, and that none rings."""
     topic = stack.outputs.get("AlarmTopicArn")
     if not topic:
         yield unknown("alarms", "there are none: DashboardAndAlarms is false", "deploy with DashboardAndAlarms=true")
@@ -209,6 +213,14 @@ def check_alarms(stack: Stack) -> Iterator[Check]:
     pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.name}-")
     # Selected by their topic, because another stack's name may begin with this one's.
     mine = [alarm for page in pages for alarm in page["MetricAlarms"] if topic in alarm.get("AlarmActions", [])]
+    if not mine:
+        yield bad("alarms", "none of the stack's alarms tells its topic", GONE)
+        return
+    # As `aws cloudwatch disable-alarm-actions` leaves them, for the time of some work on the stack.
+    mute = [alarm["AlarmName"] for alarm in mine if not alarm.get("ActionsEnabled", True)]
+    if mute:
+        enable = f"aws cloudwatch enable-alarm-actions --alarm-names {' '.join(mute)}"
+        yield bad("alarms that tell nobody", f"{len(mute)} of {len(mine)}: their actions are disabled", enable)
     ringing = [alarm for alarm in mine if alarm["StateValue"] == "ALARM"]
     for alarm in ringing:
         name = alarm["AlarmName"].removeprefix(f"{stack.name}-")

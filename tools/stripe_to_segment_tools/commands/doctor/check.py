@@ -14,7 +14,7 @@ from stripe_to_segment_tools.access.stack import StackAccessError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Check", "State", "bad", "good", "guarded", "unknown"]
+__all__ = ["GONE", "Check", "State", "bad", "good", "guarded", "unknown"]
 
 # CloudFormation compares templates, not resources, so a deployment does not make a deleted one again.
 CORRECT = "correct it, or deploy again: make deploy"

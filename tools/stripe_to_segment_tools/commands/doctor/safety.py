@@ -19,7 +19,9 @@ FOR_RECONCILE = FOR_AUDIT = 1
 # With a single execution, the second of two simultaneous webhooks would be refused.
 LEAST_FOR_RECEIVE = 2
 QUOTA = "ask AWS for more (Service Quotas, Lambda, Concurrent executions)"
-PENDING = "PendingConfirmation"
+# In place of an ARN: until the link in AWS's mail is followed, and for some days after the link in an alarm's mail that
+# ends the subscription was followed. https://github.com/ansible/ansible/pull/20086
+PENDING, ENDED = "PendingConfirmation", "Deleted"
 
 
 def check_concurrency(stack: Stack) -> Iterator[Check]:
@@ -74,13 +76,18 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
     name = "alarm subscribers"
     pages = stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     found = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
-    confirmed = len(found) - found.count(PENDING)
-    if confirmed:
+    pending, ended = found.count(PENDING), found.count(ENDED)
+    # CloudFormation does not notice a subscription that ended, or that nobody confirmed in time.
+    address = stack.parameters.get("AlarmEmail")
+    subscribe = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint {address}"
+    if confirmed := len(found) - pending - ended:
         yield good(name, f"{confirmed} get the alarms")
-    elif found:
-        yield bad(
-            name, "the subscription is not confirmed: nobody gets the alarms yet", "follow the link in AWS's mail"
-        )
+    elif pending:
+        again = f"; this sends another one: {subscribe}" if address else ""
+        said = "the subscription is not confirmed: nobody gets the alarms yet"
+        yield bad(name, said, f"follow the link in AWS's mail{again}")
+    elif address:
+        yield bad(name, f"{address} is subscribed no more: nobody gets the alarms", subscribe)
     else:
         yield bad(name, "no address is subscribed: nobody gets the alarms", "ALARM_EMAIL=you@example.com make deploy")
 
