@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.importing import USUAL
+from stripe_to_segment.delivery.retry_delay import MOST_RECEIVES
 from stripe_to_segment.receiving.examine import MAX_MESSAGE_BYTES
 from stripe_to_segment_tools.commands.importing.command import FEWEST_BATCHES
 from tests.simulator.function_in_time import IMPORT_POLLERS
@@ -70,6 +71,7 @@ def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> Non
     for queue in ("EventsQueue", "ImportQueue"):
         redrive = template.properties(queue)["RedrivePolicy"]
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+        assert redrive["maxReceiveCount"] > MOST_RECEIVES, "before SQS moves it, deliver names the reason"
 
 
 def test_only_the_queues_of_deliver_may_use_the_dead_letter_queue(template: Template) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
-from stripe_to_segment.delivery.retry_delay import GIVE_UP_SECONDS, delay, given_up
+from stripe_to_segment.delivery.retry_delay import GIVE_UP_SECONDS, MOST_RECEIVES, delay, given_up
 from stripe_to_segment.settings import Settings
 from tests.unit.shapes import DAY, NOW
 
@@ -127,8 +127,26 @@ def test_fourteen_days_of_outage_stay_below_the_receive_count_of_the_queue(*, co
         received, waited = 0, 0
         while waited < 14 * DAY:
             received += 1
-            waited += delay(outcome(tries=received if counted else None, age=waited), Settings(), NOW, draw)
+            about = outcome(tries=received if counted else None, age=waited, received=received)
+            waited += delay(about, Settings(), NOW, draw)
         assert received < 800
+
+
+@pytest.mark.parametrize("reason", ["http_503", "circuit_open", "under_way", "store_unavailable", "no_write_key"])
+@pytest.mark.parametrize("cap", [1, 60, 900])
+def test_short_pauses_use_up_no_event_before_its_fourteen_days_are_over(reason: str, cap: int) -> None:
+    """With RetryCapSeconds=60 an outage of nine hours ended in the dead-letter queue, as if each event crashed."""
+    draw, settings = random.Random(1).random, Settings(retry_base_seconds=1, retry_cap_seconds=cap)
+    received, waited = 0, 0
+    while True:
+        received += 1
+        about = outcome(reason=reason, tries=received, age=waited, received=received)
+        letter = given_up(about, NOW)
+        if letter.status is Status.DEAD:
+            break
+        waited += delay(about, settings, NOW, draw)
+    assert (letter.reason, letter.detail) == (reason, "not delivered in 13 days.")
+    assert received < 1000
 
 
 # --- The end ---
@@ -143,6 +161,12 @@ def test_a_record_near_the_end_of_the_queues_retention_is_dead_lettered_with_its
     letter = given_up(outcome(status, reason, age=GIVE_UP_SECONDS), NOW)
     assert (letter.status, letter.reason) == (Status.DEAD, reason)
     assert letter.detail == "not delivered in 13 days."
+
+
+def test_a_record_that_the_queue_would_bury_by_its_count_is_dead_lettered_with_its_reason() -> None:
+    letter = given_up(outcome(reason="store_unavailable", received=MOST_RECEIVES, age=DAY), NOW)
+    assert (letter.status, letter.reason) == (Status.DEAD, "store_unavailable")
+    assert letter.detail == f"not delivered in {MOST_RECEIVES} receives."
 
 
 def test_before_the_last_attempt_a_record_waits_and_a_finished_one_stays_finished() -> None:
