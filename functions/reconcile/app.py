@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from stripe_to_segment import aws
 from stripe_to_segment.enqueuing import enqueue
-from stripe_to_segment.errors import UnreadableRecordError
+from stripe_to_segment.errors import OutOfRequestsError, UnreadableRecordError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, report, window
@@ -60,16 +61,17 @@ def handler(_event: object, context: LambdaContext) -> dict[str, object]:
         return {"outcome": "not_ready"}
     since, until = window(bookmark, store.began() if bookmark is None else 0, time.time())
     # List all events: Stripe's list of undelivered ones lacks those that happened while the endpoint was disabled.
-    listing = StripeEvents(key, settings.stripe_api_base, CATALOG)
+    listing = StripeEvents(key, settings.stripe_api_base, CATALOG, most_requests=MOST_REQUESTS)
     queue = partial(enqueue, aws.client("sqs"), settings.events_queue_url)
     done_until, totals = since, Counter(listed=0, queued=0)
-    for step in Reconciliation(listing.between, store, chosen, queue).between(since, until):
-        report(step)
-        store.put_bookmark(scope, step.until, time.time())
-        done_until = step.until
-        totals.update(listed=step.listed, queued=len(step.missing))
-        if context.get_remaining_time_in_millis() / 1000 < RESERVE or listing.requests >= MOST_REQUESTS:
-            break
+    with suppress(OutOfRequestsError):
+        for step in Reconciliation(listing.between, store, chosen, queue).between(since, until):
+            report(step)
+            store.put_bookmark(scope, step.until, time.time())
+            done_until = step.until
+            totals.update(listed=step.listed, queued=len(step.missing))
+            if context.get_remaining_time_in_millis() / 1000 < RESERVE:
+                break
     outcome = "done" if done_until >= until else "to_be_continued"
     totals["requests"] = listing.requests
     summary = {"outcome": outcome, "scope": scope, "since": since, "until": done_until, **totals}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import subprocess
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stripe_to_segment.delivery.report import KEY_REASONS
+from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import KNOWN
+from stripe_to_segment.stripe_api.reader import TYPES_IN_A_CALL
 from tests.template.test_alarms import NAMES, dashboard, emitted
 
 if TYPE_CHECKING:
@@ -165,3 +168,12 @@ def test_the_number_of_alarms_in_the_price_list_is_right(template: Template) -> 
         found["Condition"] for found in template.resources.values() if found["Type"] == "AWS::CloudWatch::Alarm"
     ]
     assert f"each of {conditions.count('IsWatched')} to {len(conditions)} alarms" in GUIDE
+
+
+def test_the_requests_of_a_run_of_reconcile_are_right() -> None:
+    code = (PROJECT / "functions/reconcile/app.py").read_text("utf-8")
+    (most,) = re.findall(r"^MOST_REQUESTS = (\d+)$", code, re.MULTILINE)
+    lists = {2: "two", 3: "three", 4: "four"}[math.ceil(len(CATALOG) / TYPES_IN_A_CALL)]
+    said = " ".join(GUIDE.split())
+    assert f"A run makes at most {most} requests to Stripe" in said
+    assert f"at most {TYPES_IN_A_CALL} types ({lists} lists for the types that are mapped)" in said

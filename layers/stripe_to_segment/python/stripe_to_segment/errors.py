@@ -8,6 +8,7 @@ __all__ = [
     "ConfigurationError",
     "EnrichError",
     "MalformedEventError",
+    "OutOfRequestsError",
     "QueueUnavailableError",
     "SignatureRefusedError",
     "StoreConflictError",
@@ -86,6 +87,10 @@ class StoreConflictError(StripeToSegmentError):
     def __init__(self, key: str) -> None:
         super().__init__("the customer's record changed meanwhile")
         self.key = key
+
+
+class OutOfRequestsError(StripeToSegmentError):
+    """A run has asked Stripe as often as it may; another run does the rest."""
 
 
 class OutOfTimeError(StripeToSegmentError):

@@ -6,13 +6,14 @@ an error, because it must not miss any event.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
+from stripe_to_segment.errors import ConfigurationError, OutOfRequestsError, StripeUnavailableError
 from stripe_to_segment.observability import count, logger
 from stripe_to_segment.stripe_side.event import decoded
 from stripe_to_segment.stripe_side.objects import OBJECTS
@@ -160,22 +161,26 @@ class StripeEvents:
         The event types to list.
     undelivered
         List only events that some endpoint has not acknowledged, or not yet.
+    most_requests
+        How often Stripe may be asked, attempts that fail included.
     pause
         Sleeps for seconds between two attempts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the list, and how it is asked for
         self,
         key: str,
         base: str,
         types: Iterable[str],
         *,
         undelivered: bool = False,
+        most_requests: float = math.inf,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = stripe_client(key, base, LIST_TIMEOUT_SECONDS)
         self._chunks = list(batched(types, TYPES_IN_A_CALL, strict=False))
         self._filters = {"delivery_success": False} if undelivered else {}
+        self._most_requests = most_requests
         self._pause = pause
         self.requests = 0
         """How often Stripe was asked."""
@@ -187,6 +192,8 @@ class StripeEvents:
         ------
         ConfigurationError
             where Stripe refuses the key.
+        OutOfRequestsError
+            where Stripe may not be asked again.
         StripeUnavailableError
             where Stripe returns no list, after retries.
         """
@@ -211,6 +218,8 @@ class StripeEvents:
     def _get(self, query: dict[str, object]) -> JsonObject:
         reason = ""
         for attempt in range(ATTEMPTS):
+            if self.requests >= self._most_requests:
+                raise OutOfRequestsError
             self.requests += 1
             try:
                 body: JsonObject = decoded(self._client.raw_request("get", EVENTS.path, **query).body)
