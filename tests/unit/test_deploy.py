@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -445,9 +446,13 @@ def test_a_change_set_that_is_declined_leaves_no_outputs(desk: Desk, capsys: pyt
     assert capsys.readouterr().out.splitlines()[-1] == "nothing was deployed"
 
 
+@pytest.mark.parametrize("closed", ["", "stdin"])
 def test_the_command_says_in_one_line_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: str
 ) -> None:
+    """Started by a program that had closed its input, it ended in a traceback."""
+    if closed:
+        monkeypatch.setattr(sys, closed, None)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert main([]) == 1

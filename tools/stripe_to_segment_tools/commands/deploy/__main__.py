@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Deploy; return the exit status."""
     formatter = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(prog="make deploy", description=__doc__, formatter_class=formatter).parse_args(arguments)
-    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    # A stream that the caller has closed is None.
+    at_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     try:
         session = boto3.Session()
         project = Project(
