@@ -127,6 +127,13 @@ def test_away_from_the_checkout_no_link_of_the_readme_leads_nowhere() -> None:
     assert "[Numbers](https://example.com/shop/stripe-to-segment/blob/main/docs/numbers.md)" in linked
 
 
+def test_the_readme_says_which_endpoints_drop_a_repeated_call_and_for_how_long() -> None:
+    table = (PROJECT / "docs/endpoints.md").read_text(encoding="utf-8")
+    for said in ("for at least 24 hours", "`Dedup.enableDedup`", "for an hour", "does not say"):
+        assert said in README
+        assert said in table
+
+
 def test_the_readme_is_read_in_a_few_minutes() -> None:
     assert README.count("\n") <= 250
 
