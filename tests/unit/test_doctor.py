@@ -500,6 +500,24 @@ def test_a_secret_that_is_marked_for_deletion_is_reported_with_the_command_that_
     assert "marked for deletion; `aws secretsmanager restore-secret --secret-id " in said
 
 
+def test_a_kms_key_that_is_disabled_is_reported(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing worked any more, and `doctor` had only not checked the secrets."""
+
+    def locked(**_: Any) -> Any:
+        raise refusal("DecryptionFailure", "GetSecretValue")
+
+    described = here.dynamodb.describe_table(TableName=TABLE)
+    described["Table"]["TableStatus"] = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+    monkeypatch.setattr(here.dynamodb, "describe_table", lambda **_: described)
+    monkeypatch.setattr(here.secrets, "get_secret_value", locked)
+    found = failed("--no-event")
+    assert found["secrets"][0] == "AWS refused GetSecretValue: DecryptionFailure"
+    assert found["state"][0] == "the table is INACCESSIBLE_ENCRYPTION_CREDENTIALS: events wait"
+    assert {fix for _, fix in found.values()} == {
+        "enable its KMS key again, or let it be used: docs/operations.md, Secrets, and a key of your own"
+    }
+
+
 def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
     here.functions.told = {"State": "Pending", "LastUpdateStatus": "InProgress"}
     assert failed() == {}

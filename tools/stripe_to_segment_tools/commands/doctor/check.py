@@ -14,11 +14,12 @@ from stripe_to_segment_tools.access.stack import StackAccessError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["GONE", "Check", "State", "bad", "good", "guarded", "unknown"]
+__all__ = ["GONE", "LOCKED", "Check", "State", "bad", "good", "guarded", "unknown"]
 
 # CloudFormation compares templates, not resources, so a deployment does not make a deleted one again.
 CORRECT = "correct it, or deploy again: make deploy"
 GONE = "somebody has deleted it: docs/operations.md, A part of the stack is gone"
+LOCKED = "enable its KMS key again, or let it be used: docs/operations.md, Secrets, and a key of your own"
 
 
 class State(StrEnum):
@@ -66,8 +67,8 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]], fix: str = CORRECT
         said = f"AWS refused {error.operation_name}: {code}"
         if "Denied" in code or "Unauthorized" in code:
             yield unknown(name, said, "docs/permissions.md lists the permissions of this command")
-        elif _is_gone(code):
-            yield bad(name, said, GONE)
+        elif fix_of := _lost(code):
+            yield bad(name, said, fix_of)
         else:
             yield unknown(name, said, "try again")
     except BotoCoreError as error:
@@ -75,11 +76,16 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]], fix: str = CORRECT
     except (ConfigurationError, StackAccessError) as error:
         yield bad(name, str(error), fix)
     except StripeToSegmentError as error:
-        if isinstance(error.__cause__, ClientError) and _is_gone(code_of(error.__cause__)):
-            yield bad(name, str(error), GONE)
+        if isinstance(error.__cause__, ClientError) and (fix_of := _lost(code_of(error.__cause__))):
+            yield bad(name, str(error), fix_of)
         else:
             yield unknown(name, str(error), "try again")
 
 
-def _is_gone(code: str) -> bool:
-    return any(word in code for word in ("NotFound", "NonExistent", "DoesNotExist"))
+def _lost(code: str) -> str:
+    """What brings back the part of the stack that AWS's error code says is lost; empty for another error."""
+    if any(word in code for word in ("NotFound", "NonExistent", "DoesNotExist")):
+        return GONE
+    # Of Secrets Manager and of SQS. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+    locked = ("DecryptionFailure", "KmsDisabled", "KmsInvalidState", "KMS.Disabled", "KMS.InvalidState")
+    return LOCKED if any(word in code for word in locked) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.commands.doctor.check import bad, good
+from stripe_to_segment_tools.commands.doctor.check import LOCKED, bad, good
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,11 @@ QUOTA = "ask AWS for more (Service Quotas, Lambda, Concurrent executions)"
 # In place of an ARN: until the link in AWS's mail is followed, and for some days after the link in an alarm's mail that
 # ends the subscription was followed. https://github.com/ansible/ansible/pull/20086
 PENDING, ENDED = "PendingConfirmation", "Deleted"
+
+# What DynamoDB makes of a table whose KMS key it may not use, and after seven days of that.
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
+RESTORE = "docs/operations.md, Restoring the StateTable"
+LOST = {"INACCESSIBLE_ENCRYPTION_CREDENTIALS": LOCKED, "ARCHIVING": RESTORE, "ARCHIVED": RESTORE}
 
 
 def check_concurrency(stack: Stack) -> Iterator[Check]:
@@ -93,13 +98,18 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
 
 
 def check_state(stack: Stack) -> Iterator[Check]:
-    """Check that a StateTable with data is protected from deletion. Not for the local stack, which is temporary."""
+    """Check that the StateTable can be used, and is protected from deletion if it holds data.
+
+    Not for the local stack, which is temporary.
+    """
     if stack.local:
         return
     table = stack.client("dynamodb").describe_table(TableName=stack.output("StateTableName"))["Table"]
     # DynamoDB updates this count about every six hours.
-    items = table.get("ItemCount", 0)
-    if table.get("DeletionProtectionEnabled"):
+    items, status = table.get("ItemCount", 0), table.get("TableStatus", "ACTIVE")
+    if status in LOST:
+        yield bad("state", f"the table is {status}: events wait", LOST[status])
+    elif table.get("DeletionProtectionEnabled"):
         yield good("state", "protected from deletion")
     elif items:
         said = f"{items} items, and anybody who may can delete the table"
