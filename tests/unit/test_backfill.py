@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
@@ -83,6 +84,21 @@ def test_a_window_that_was_delivered_queues_nothing(here: Deployed, api: StripeL
     delivered(here, *events)
     assert run("--since", "7d").stdout == "3 events listed, 0 missing\n"
     assert queued(here) == []
+
+
+@pytest.mark.parametrize("verdict", [Meaning.RETRY, Meaning.REFUSED])
+def test_an_event_whose_letter_is_gone_is_queued_again(here: Deployed, api: StripeList, verdict: Meaning) -> None:
+    """SQS had deleted it after fourteen days, or somebody had: the command that the guide names for it found nothing."""
+    (lost,) = customers(20)
+    api.happened(lost)
+    world = World(DynamoStore(here.dynamodb, TABLE))
+    world.answer = lambda _: Answer(verdict, "http")
+    world.now = int(time.time()) - 20 * DAY
+    world.batch(lost)
+    assert run("--since", "30d").exit_code == 0
+    assert queued(here) == [lost.id]
+    delivered(here, lost)
+    assert run("--since", "30d").stdout == "1 events listed, 0 missing\n"
 
 
 def test_a_dry_run_queues_nothing(here: Deployed, api: StripeList) -> None:

@@ -74,8 +74,8 @@ def backfill_command(  # noqa: PLR0913 - a command's options
 
     Stripe lists the events of the last 30 days. The API key is read from STRIPE_API_KEY in the environment, else from
     the KeysSecret; it needs read access to Events, and its mode decides whether live or test events are listed. Events
-    of connected accounts are not listed. No event is sent twice, however often you run this. A dead letter counts as
-    missing, so redrive or purge dead letters first.
+    of connected accounts are not listed. No event is sent twice, however often you run this. An event that waits in
+    the queue counts as missing, and so does a dead letter: redrive or purge dead letters first.
 
     Exit status: 0; 1 if it had to stop before the end (it prints the command to continue); 2 if it could not start.
 
@@ -97,7 +97,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     check_mode(key, settings)
     listing = StripeEvents(key, base, chosen, undelivered=undelivered_only)
     queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
-    reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
+    reconciliation = Reconciliation(listing.between, found.store(), settings, queue, claimed=True)
     note = f"{iso(start)} to {iso(end)}, {mode_of(key)} mode, API key from {whose}"
     say(note, err=True)
     tally = Tally(start)

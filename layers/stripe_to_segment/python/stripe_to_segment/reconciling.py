@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from copy import replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import known_to, recall, storable, unreadable
@@ -86,12 +87,16 @@ class Reconciliation:
         The settings of the deliver function, which decide on the calls of an event.
     queue
         Puts events into the EventsQueue; with None the run only compares.
+    claimed
+        Whether an event is missing too whose calls are claimed and did not arrive: it is in a queue, as a dead letter or
+        before, or was there until somebody deleted it.
     """
 
     listing: Lister
     store: Store
     settings: Settings
     queue: Queuer | None = None
+    claimed: bool = False
 
     def between(self, since: int, until: int) -> Iterator[Step]:
         """Queue the missing events of those created from `since` on and before `until` (epoch seconds), oldest first.
@@ -117,7 +122,8 @@ class Reconciliation:
                 width = min(width * 2, LARGEST_WIDTH)
 
     def _step(self, since: int, until: int, listed: list[JsonObject]) -> Step:
-        lacking = {event.id: (event, raw(event)) for event in missing(listed, self.store, self.settings)}
+        found = missing(listed, self.store, self.settings, claimed=self.claimed)
+        lacking = {event.id: (event, raw(event)) for event in found}
         fitting = [(event, body) for event, body in lacking.values() if len(body) <= MAX_EVENT_BYTES]
         oversize = [event for event, body in lacking.values() if len(body) > MAX_EVENT_BYTES]
         if self.queue is not None:
@@ -147,39 +153,45 @@ def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:
     return max(since, int(now) - STRIPE_KEEPS_SECONDS), int(now) - SETTLED_SECONDS
 
 
-def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> list[StripeEvent]:
-    """The listed events that are missing in this stack, in the order in which they happened.
+def missing(
+    listed: Iterable[JsonObject], store: Store, settings: Settings, *, claimed: bool = False
+) -> list[StripeEvent]:
+    """The listed events that are missing in this stack, in the order in which they happened; `claimed` as above.
 
     An event without calls leaves no key in the ledger; it is missing if it would still change what is stored.
     """
     read = (event for event in map(_read, listed) if event is not None)
     wanted = [event for event in read if refusal(event, settings) is None]
     wanted.sort(key=_moment)
-    return _isolated(wanted, store, settings)
+    return _isolated(wanted, store, settings, claimed=claimed)
 
 
-def _isolated(events: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
+def _isolated(events: list[StripeEvent], store: Store, settings: Settings, *, claimed: bool) -> list[StripeEvent]:
     """The missing events; a list that fails is halved until one event fails alone, which goes to `deliver` to judge."""
     try:
-        return _missing(events, store, settings)
+        return _missing(events, store, settings, claimed=claimed)
     except StoreUnavailableError:
         raise
     except Exception:  # noqa: BLE001 - one event, or what is kept of its customer, must not stop the others
         if len(events) == 1:
             return events
     middle = len(events) // 2
-    return [*_isolated(events[:middle], store, settings), *_isolated(events[middle:], store, settings)]
+    halves = (events[:middle], events[middle:])
+    return [event for half in halves for event in _isolated(half, store, settings, claimed=claimed)]
 
 
-def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
+def _missing(wanted: list[StripeEvent], store: Store, settings: Settings, *, claimed: bool) -> list[StripeEvent]:
     wanted = [event for event in wanted if storable(event)]
     memory = recall(wanted, store)
     wanted = [*owned(wanted, memory, store)]
     # A record that cannot be read does not show whether the event is missing. Queued, the event waits until it can be.
-    doubtful = [event for event in wanted if unreadable(event, memory)]
+    surely = [event for event in wanted if unreadable(event, memory)]
     wanted = [event for event in wanted if not unreadable(event, memory)]
     take_over(wanted, memory, store)
-    unmarked = [event for event in wanted if not _under_way(event, memory.profiles[event.profile_key])]
+    marks = {event.id: _mark(event, memory.profiles[event.profile_key]) for event in wanted}
+    if claimed:
+        surely += [event for event in wanted if marks[event.id] is _Mark.CLAIMED]
+    unmarked = [event for event in wanted if marks[event.id] is None]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Read the persons for their opt-outs; without a time, nothing is written.
     Persons(settings, NO_TURN).meet([(event, stated[event.id]) for event in unmarked], memory, store)
@@ -190,7 +202,7 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
         for event, translation in zip(unmarked, translations, strict=True)
         if translation is None or _has_news(event, translation, memory, names)
     ]
-    return sorted([*doubtful, *lacking], key=_moment) if doubtful else lacking
+    return sorted([*surely, *lacking], key=_moment) if surely else lacking
 
 
 def _moment(event: StripeEvent) -> tuple[int, int]:
@@ -210,10 +222,18 @@ def _read(body: JsonObject) -> StripeEvent | None:
         return None
 
 
-def _under_way(event: StripeEvent, profile: Profile) -> bool:
-    """Whether an event was delivered, or its calls are claimed: then it is in the queue, or is a dead letter."""
+class _Mark(Enum):
+    """What a record says of an event: it was delivered, or its calls are claimed and did not arrive."""
+
+    DELIVERED = auto()
+    CLAIMED = auto()
+
+
+def _mark(event: StripeEvent, profile: Profile) -> _Mark | None:
     dedup_key = event_dedup_key(event)
-    return dedup_key in profile.ledger or dedup_key in profile.claims
+    if dedup_key in profile.ledger:
+        return _Mark.DELIVERED
+    return _Mark.CLAIMED if dedup_key in profile.claims else None
 
 
 def _translated(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:
