@@ -88,7 +88,7 @@ def test_a_window_that_was_delivered_queues_nothing(here: Deployed, api: StripeL
 
 @pytest.mark.parametrize("verdict", [Meaning.RETRY, Meaning.REFUSED])
 def test_an_event_whose_letter_is_gone_is_queued_again(here: Deployed, api: StripeList, verdict: Meaning) -> None:
-    """SQS had deleted it after fourteen days, or somebody had: the command that the guide names for it found nothing."""
+    """SQS had deleted it after fourteen days, or somebody: the command that the guide names for it found nothing."""
     (lost,) = customers(20)
     api.happened(lost)
     world = World(DynamoStore(here.dynamodb, TABLE))

@@ -88,8 +88,8 @@ class Reconciliation:
     queue
         Puts events into the EventsQueue; with None the run only compares.
     claimed
-        Whether an event is missing too whose calls are claimed and did not arrive: it is in a queue, as a dead letter or
-        before, or was there until somebody deleted it.
+        Whether an event is missing too whose calls are claimed and did not arrive: it is in a queue, maybe as a dead
+        letter, or was there until somebody deleted it.
     """
 
     listing: Lister
