@@ -232,11 +232,18 @@ def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
             {"PARAMETERS": "DeliverReservedConcurrency=4"},
             "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency",
         ),
+        (
+            {"PARAMETERS": 'RenameEvents={"Order Completed":"Sold"}'},
+            "RENAME_EVENTS is '{Order Completed:Sold}'",
+        ),
+        ({"PARAMETERS": "Integrations={All:true}"}, "INTEGRATIONS is"),
+        ({"SEGMENT_REGION": "https://jo:secret@segment.example.com"}, "SEGMENT_ENDPOINT cannot be used as an address"),
         ({"STACK": "1shop"}, "STACK must be letters, digits and hyphens, and begin with a letter, not '1shop'"),
         ({"STACK": "s" * (LONGEST_NAME + 1)}, "STACK must have at most 64 characters"),
     ],
 )
 def test_invalid_answers_are_reported_before_aws_is_called(desk: Desk, given: dict[str, str], told: str) -> None:
+    """JSON that lost its quotes in a shell has the form that the template asks for, and no function could start."""
     desk.variables = VARIABLES | given
     with pytest.raises(DeployError) as refused:
         desk.deploy()

@@ -1,4 +1,4 @@
-"""The template's parameters, checked by the template's own rules before any call to AWS.
+"""The template's parameters, checked by the rules of template and functions before any call to AWS.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 """
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.settings import settings_from
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
 
 try:
@@ -84,8 +86,8 @@ def _parameter(name: str, stated: dict[str, Any]) -> Parameter:
 
 
 def check(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
-    """Raise DeployError if the template does not accept these values, with all problems in one line."""
-    if flaws := [*_flaws(given, parameters)] or [*_contradictions(given, parameters)]:
+    """Raise DeployError if template or functions do not accept these values, with all problems in one line."""
+    if flaws := [*_flaws(given, parameters)] or [*_contradictions(given, parameters), *_refusals(given)]:
         raise DeployError("; ".join(flaws))
 
 
@@ -111,6 +113,14 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
             hours = int(rate[1]) * HOURS[rate[2]]
             if hours >= number(f"{name}QuietHours"):
                 yield f"{name}QuietHours must be more than the {hours:g} hours of {name}Schedule, or its alarm rings"
+
+
+def _refusals(given: Mapping[str, str]) -> Iterator[str]:
+    """Why the functions could not start with these values, of which the template's patterns know only the form."""
+    try:
+        settings_from(given)
+    except ConfigurationError as error:
+        yield str(error)
 
 
 def toml_text(text: str) -> str:
