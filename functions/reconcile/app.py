@@ -60,6 +60,12 @@ def handler(_event: object, context: LambdaContext) -> dict[str, object]:
         count("ReconcileNotReady")
         return {"outcome": "not_ready"}
     since, until = window(bookmark, store.began() if bookmark is None else 0, time.time())
+    if bookmark is not None and bookmark < since:
+        # The schedule was off, or too many events happen for it.
+        logger.error(
+            "not compared: Stripe lists no events of this time any more", extra={"since": bookmark, "until": since}
+        )
+        count("ReconcileNotReady")
     # List all events: Stripe's list of undelivered ones lacks those that happened while the endpoint was disabled.
     listing = StripeEvents(key, settings.stripe_api_base, CATALOG, most_requests=MOST_REQUESTS)
     queue = partial(enqueue, aws.client("sqs"), settings.events_queue_url)

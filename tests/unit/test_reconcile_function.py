@@ -155,6 +155,18 @@ def test_a_run_without_time_left_leaves_the_rest_to_the_next(app: Any, here: Dep
     assert queued(here) == sorted(event.id for event in events)
 
 
+def test_a_time_that_stripe_lists_no_more_is_reported(app: Any, here: Deployed, spoken: Spoken) -> None:
+    """A run that was further behind than Stripe's thirty days left the rest out, and nobody heard of it."""
+    behind = int(time.time()) - 40 * DAY
+    DynamoStore(here.dynamodb, TABLE).put_bookmark("own:test", behind, time.time())
+    assert app.handler({}, Context())["outcome"] == "done"
+    (line,) = [line for line in spoken.lines if line["level"] == "ERROR"]
+    assert (line["since"], line["until"] > behind + 9 * DAY) == (behind, True)
+    assert spoken.metrics["ReconcileNotReady"] == 1
+    app.handler({}, Context())
+    assert spoken.metrics["ReconcileNotReady"] == 1, "once is enough"
+
+
 def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, api: StripeList, spoken: Spoken) -> None:
     here.put_keys(stripe_api_key="")
     assert app.handler({}, Context()) == {"outcome": "not_ready"}
