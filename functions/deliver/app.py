@@ -65,13 +65,14 @@ aws.snapshot_hooks(("secretsmanager", "dynamodb", "sqs"), (secret.forget, sessio
 def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureResponse:
     """Deliver one SQS batch; returns the records that SQS must deliver again."""
     records, queues = records_of(batch), Queues.of(batch, aws.client("sqs"), settings)
+    deadline, sends = Deadline(context, time), settings.delivery_mode == "send"
+    queues.part(records, deadline.lease, settings.retry_cap_seconds)
     try:
         # Without the reference key a user's id may be missed, so nothing is mapped before the secret is read.
         chosen = replace(settings, client_reference_key=secret.get().client_reference_key)
     except ConfigurationError as error:
         outcomes = [RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records]
         return carry_out(outcomes, queues, settings, time.time())
-    deadline, sends = Deadline(context, time), settings.delivery_mode == "send"
     send, gate = sender(chosen, secret, session, deadline.left), breaker() if sends else None
     delivery = Delivery(chosen, store(), send, enrich, reader, thin_reader, gate, sends, deadline.lease, deadline.wait)
     return carry_out(delivery.deliver(records, time.time()), queues, settings, time.time())

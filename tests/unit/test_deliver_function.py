@@ -236,6 +236,30 @@ def test_an_outage_fails_the_records_and_hides_them_for_a_while(stack: Stack, st
     assert stack.spoken.metrics["EventsRetried"] == 2
 
 
+def test_records_that_came_often_part_before_one_of_them_can_end_the_function(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An `enrich` that never ended on one event held up the others of its batch: they came back with it each time, until
+    all of them were dead letters."""
+
+    def die(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(stack.app, "Delivery", die)
+    events = [json.dumps(an_event("customer.created", a_customer(id=f"cus_{one}")).body) for one in range(20)]
+    for received, parted in ((11, 20), (10, 0)):
+        stack.sqs.visibility.clear()
+        with pytest.raises(Exception, match="MemoryError"):
+            stack.deliver(*events, received=received)
+        delays = [*stack.sqs.visibility.values()]
+        assert len(delays) == parted
+        assert len({*delays}) >= parted * 3 // 4
+        assert all(60 < delay <= 60 + 2 + 3600 for delay in delays), "not while this invocation may still go on"
+    with pytest.raises(Exception, match="MemoryError"):
+        stack.deliver(events[0], received=500)
+    assert stack.sqs.visibility == {}, "alone it takes nothing along"
+
+
 def test_the_time_that_segment_names_is_kept(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=429, retry_after=200)
     assert stack.deliver(deleted()) == [0]

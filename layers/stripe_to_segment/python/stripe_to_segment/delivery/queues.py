@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.observability import count, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from aws_lambda_typing.events import SQSEvent
     from mypy_boto3_sqs import SQSClient
@@ -25,6 +26,8 @@ __all__ = ["Queues", "records_of"]
 # SQS takes this many entries in one call.
 ENTRIES = 10
 ATTRIBUTE_LENGTH = 256
+# A record that came so often may be one that ends the function, and its batch with it.
+SUSPECT_RECEIVES = 10
 
 
 def records_of(batch: SQSEvent) -> list[Record]:
@@ -56,6 +59,15 @@ class Queues:
         imported = source == settings.import_queue_url.rpartition("/")[2]
         url = settings.import_queue_url if imported else settings.events_queue_url
         return cls(client, url, settings.dead_letter_queue_url)
+
+    def part(self, records: Sequence[Record], least: int, span: int) -> None:
+        """Let suspect records of a batch come back at different times, in seconds, should the function not end well.
+
+        They would all come back at once, and the one that ends the function would take the others along again.
+        """
+        if len(records) > 1:
+            suspect = [record.handle for record in records if record.received > SUSPECT_RECEIVES]
+            self.change_visibility({handle: least + random.randint(0, span) for handle in suspect})  # noqa: S311 - no secret depends on it
 
     def change_visibility(self, delays: Mapping[str, int]) -> None:
         """Hide records, by receipt handle, for a number of seconds; if that fails, the queue's own timeout applies."""
