@@ -239,7 +239,7 @@ def test_an_outage_fails_the_records_and_hides_them_for_a_while(stack: Stack, st
 def test_records_that_came_often_part_before_one_of_them_can_end_the_function(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An `enrich` that never ended on one event held up the others of its batch: they came back with it each time, until
+    """An `enrich` that never ended on one event held up others of its batch: they came back with it each time, until
     all of them were dead letters."""
 
     def die(*_: Any) -> None:
