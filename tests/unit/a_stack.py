@@ -65,6 +65,7 @@ class Functions:
             "Version": "3",
             "LastModified": "2026-11-18T11:06:40.000+0000",
             "Environment": {"Variables": self.variables},
+            "FunctionArn": f"arn:aws:lambda:eu-central-1:1:function:{FunctionName}:{Qualifier}",
             "LoggingConfig": {"LogGroup": f"/aws/lambda/stripe-to-segment-{FunctionName}"},
             **self.told,
             **({} if Qualifier else self.not_published),
@@ -79,6 +80,24 @@ def _mapping(uuid: str, queue: str, most: int) -> dict[str, Any]:
         "EventSourceArn": f"arn:aws:sqs:eu-central-1:123456789012:{queue}",
         "ScalingConfig": {"MaximumConcurrency": most},
     }
+
+
+class Rules:
+    """A low-level EventBridge client: the states of the rules by target and bus, and that of Stripe's event source."""
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[str, str], dict[str, str]] = {}
+        self.source = "ACTIVE"
+
+    def list_rule_names_by_target(self, *, TargetArn: str, EventBusName: str = "") -> dict[str, Any]:
+        return {"RuleNames": [*self.states.get((TargetArn.split(":", 5)[5], EventBusName), {})]}
+
+    def describe_rule(self, *, Name: str, EventBusName: str = "") -> dict[str, Any]:
+        (found,) = [rules[Name] for (_, bus), rules in self.states.items() if bus == EventBusName and Name in rules]
+        return {"Name": Name, "State": found}
+
+    def describe_event_source(self, *, Name: str) -> dict[str, Any]:
+        return {"Name": Name, "State": self.source}
 
 
 class Topics:
@@ -112,6 +131,7 @@ class Deployed:
     keys_arn: str
     functions: Functions = field(default_factory=Functions)
     topics: Topics = field(default_factory=Topics)
+    rules: Rules = field(default_factory=Rules)
     parameters: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ("--stack", "stripe-to-segment")
     status: str = "UPDATE_COMPLETE"
@@ -130,6 +150,7 @@ class Deployed:
             "secretsmanager": self.secrets,
             "lambda": self.functions,
             "sns": self.topics,
+            "events": self.rules,
             "logs": self.logs,
             "cloudwatch": self.cloudwatch,
         }

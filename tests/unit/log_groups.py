@@ -20,6 +20,8 @@ class Logs:
         self.lines: dict[str, list[dict[str, Any]]] = {"receive": [], "deliver": []}
         self.asked: list[dict[str, Any]] = []
         self.failures = 0
+        # What somebody has deleted.
+        self.gone: set[str] = set()
         # Of this test: a suite may run for longer than anybody looks back.
         self.now = int(time.time())
 
@@ -32,6 +34,11 @@ class Logs:
     def raw(self, group: str, message: str, ago: float = 60) -> None:
         at = int((self.now - ago) * 1000)
         self.lines[group].append({"timestamp": at, "message": message, "logStreamName": "s", "eventId": str(at)})
+
+    def describe_log_groups(self, *, logGroupNamePrefix: str) -> dict[str, Any]:
+        """The group of this name and one that begins with it."""
+        names = [f"{logGroupNamePrefix}-old", *({logGroupNamePrefix} - self.gone)]
+        return {"logGroups": [{"logGroupName": name} for name in names]}
 
     def get_paginator(self, operation: str) -> Logs:
         assert operation == "filter_log_events"

@@ -402,6 +402,7 @@ def test_a_key_that_stripe_refuses_is_not_mended_by_a_deployment(monkeypatch: py
 
 def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: Deployed, api: StripeList) -> None:
     here.parameters["EventBusName"] = "aws.partner/stripe.com/ed_1"
+    here.rules.states["events", "aws.partner/stripe.com/ed_1"] = {"stripe-to-segment-1": "ENABLED"}
     api.webhooks.clear()
     here.put_signing()
     assert failed() == {}
@@ -465,6 +466,50 @@ def test_a_function_that_somebody_has_throttled_is_reported(here: Deployed) -> N
             "aws lambda delete-function-concurrency --function-name deliver",
         )
     }
+
+
+def test_a_log_group_that_is_gone_is_reported_with_the_command_that_makes_it_anew(here: Deployed) -> None:
+    """No metric came any more, so that no alarm on them rang, and `doctor` found all in order."""
+    group = "/aws/lambda/stripe-to-segment-receive"
+    here.logs.gone.add(group)
+    ((name, (said, fix)),) = failed("--no-event").items()
+    assert (name, fix) == ("log of receive", f"aws logs create-log-group --log-group-name {group}")
+    assert said.startswith(f"{group} is gone")
+
+
+def test_a_schedule_that_starts_nothing_is_reported(here: Deployed) -> None:
+    """Its alarm rings after two days; nothing said so before."""
+    here.put_keys(**KEYS | {"stripe_api_key": KEY})
+    here.parameters |= {"ReconcileSchedule": "rate(6 hours)", "AuditSchedule": "rate(1 day)"}
+    here.rules.states["function:reconcile:live", ""] = {"a-rule": "DISABLED"}
+    found = failed("--no-event")
+    assert found["reconcile schedule"] == ("disabled: it starts nothing", "aws events enable-rule --name a-rule")
+    assert found["audit schedule"][0] == "there is none"
+    here.rules.states = {
+        ("function:reconcile:live", ""): {"a-rule": "ENABLED"},
+        ("function:audit:live", ""): {"other": "ENABLED"},
+    }
+    assert not {"reconcile schedule", "audit schedule"} & {*failed("--no-event")}
+
+
+def test_an_event_bus_that_brings_nothing_is_reported(here: Deployed) -> None:
+    """All events come through it, and only those of the webhook were checked."""
+    bus = "aws.partner/stripe.com/ed_1"
+    here.parameters["EventBusName"] = bus
+    here.rules.source = "DELETED"
+    here.rules.states["events", bus] = {"stripe-to-segment-1": "DISABLED"}
+    assert failed("--no-event") == {
+        "event bus rule": (
+            "disabled: it starts nothing",
+            f"aws events enable-rule --name stripe-to-segment-1 --event-bus-name {bus}",
+        ),
+        "event source": (
+            "DELETED: Stripe sends nothing to it",
+            "make an event destination in Stripe, and deploy with its bus",
+        ),
+    }
+    here.rules.source, here.rules.states["events", bus] = "ACTIVE", {"stripe-to-segment-1": "ENABLED"}
+    assert failed("--no-event") == {}
 
 
 def test_a_queue_that_is_gone_is_reported_with_what_brings_it_back(here: Deployed) -> None:

@@ -22,13 +22,15 @@ __all__ = [
     "check_circuit",
     "check_deployment",
     "check_functions",
+    "check_log_groups",
     "check_queues",
     "check_unknown_mrr",
 ]
 
+FUNCTIONS = ("Receive", "Deliver", "Reconcile", "Audit")
 OUTPUTS = (
     *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "ImportQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
-    *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName", "AuditFunctionName"),
+    *(f"{name}FunctionName" for name in FUNCTIONS),
 )
 ALIAS = "live"
 # The parts of a version that a deployment can change.
@@ -70,7 +72,7 @@ def check_deployment(stack: Stack) -> Iterator[Check]:
 def check_functions(stack: Stack) -> Iterator[Check]:
     """Check that the functions can run, that they run the last deployment, and that both queues invoke deliver."""
     client = stack.client("lambda")
-    for name in ("Receive", "Deliver", "Reconcile", "Audit"):
+    for name in FUNCTIONS:
         function = stack.output(f"{name}FunctionName")
         found = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
         latest = client.get_function_configuration(FunctionName=function)
@@ -96,6 +98,24 @@ def check_functions(stack: Stack) -> Iterator[Check]:
             why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
             yield bad(label, f"{state}, last update {update}: {why}", DEPLOY)
     yield from _check_mappings(client, stack)
+
+
+def check_log_groups(stack: Stack) -> Iterator[Check]:
+    """Check that no function's log group is gone, which the functions may not make anew. Not for the local stack."""
+    if stack.local:
+        return
+    complete = True
+    for name in FUNCTIONS:
+        function = stack.output(f"{name}FunctionName")
+        found = stack.client("lambda").get_function_configuration(FunctionName=function)
+        group = found["LoggingConfig"]["LogGroup"]
+        there = stack.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        if group not in [each["logGroupName"] for each in there]:
+            complete = False
+            said = f"{group} is gone: the function writes no log and no metric, so alarms on these cannot ring"
+            yield bad(f"log of {name.lower()}", said, f"aws logs create-log-group --log-group-name {group}")
+    if complete:
+        yield good("log groups", f"{len(FUNCTIONS)}, none is gone")
 
 
 def _check_mappings(client: Any, stack: Stack) -> Iterator[Check]:

@@ -16,12 +16,14 @@ from stripe_to_segment_tools.commands.doctor.aws import (
     check_circuit,
     check_deployment,
     check_functions,
+    check_log_groups,
     check_queues,
     check_unknown_mrr,
 )
 from stripe_to_segment_tools.commands.doctor.check import State, guarded, unknown
 from stripe_to_segment_tools.commands.doctor.door import check_door
 from stripe_to_segment_tools.commands.doctor.endpoint import check_endpoints
+from stripe_to_segment_tools.commands.doctor.rules import check_rules
 from stripe_to_segment_tools.commands.doctor.safety import check_concurrency, check_listeners, check_state
 from stripe_to_segment_tools.commands.doctor.secret import check_secrets
 from stripe_to_segment_tools.commands.doctor.warehouse import check_warehouse
@@ -50,11 +52,11 @@ def doctor_command(
 ) -> None:
     """Verify a deployed stack, and say how to fix each problem that it finds.
 
-    It checks the deployment, the functions, the account's concurrency, the queues, dead letters, the table's
-    protection, the alarms and their subscribers, the fields of both secrets, the webhook endpoint in Stripe, whether
-    the subscriptions in Stripe were imported, and the priming of a warehouse. Then it sends a signed test event through
-    the deployed URL and the queue: a product.updated without a name, of which deliver makes no call and stores nothing.
-    It also sends a request without a signature, which has to be refused.
+    It checks the deployment, the functions, their schedules and logs, the account's concurrency, the queues, dead
+    letters, the table's protection, the alarms and their subscribers, the fields of both secrets, the webhook endpoint
+    in Stripe, whether the subscriptions in Stripe were imported, and the priming of a warehouse. Then it sends a signed
+    test event through the deployed URL and the queue: a product.updated without a name, of which deliver makes no call
+    and stores nothing. It also sends a request without a signature, which has to be refused.
 
     To check the endpoint and the subscriptions in Stripe it needs an API key with the permissions 'Webhook Endpoints:
     Read' and 'Subscriptions: Read', from STRIPE_API_KEY in the environment or from the KeysSecret. It shows no key and
@@ -84,6 +86,8 @@ def _checks(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator
     """All checks, from the stack's resources to the webhook."""
     yield from check_deployment(stack)
     yield from guarded("functions", partial(check_functions, stack))
+    yield from guarded("rules", partial(check_rules, stack))
+    yield from guarded("log groups", partial(check_log_groups, stack))
     yield from guarded("concurrency", partial(check_concurrency, stack))
     yield from guarded("queues", partial(check_queues, stack))
     yield from guarded("state", partial(check_state, stack))
