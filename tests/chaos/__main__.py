@@ -34,6 +34,7 @@ WHERE = {
     "GetSecretValue": "Secrets Manager GetSecretValue",
     "BatchGetItem": "DynamoDB BatchGetItem",
     "PutItem": "DynamoDB PutItem",
+    "UpdateItem": "DynamoDB UpdateItem",
     "StateTable": "StateTable",
     "batch": "Segment /v1/batch",
 }

@@ -119,6 +119,9 @@ AWS = (
     *_refusals("PutItem", (400, "ProvisionedThroughputExceededException"), (500, "InternalServerError")),
     *_refusals("PutItem", (400, "AccessDeniedException")),
     *_accidents("PutItem"),
+    *_refusals("UpdateItem", (400, "ProvisionedThroughputExceededException"), (500, "InternalServerError")),
+    *_refusals("UpdateItem", (400, "AccessDeniedException")),
+    *_accidents("UpdateItem"),
 )
 SEGMENT = (
     Fault("batch", "429 Retry-After 2", Act.REFUSE, 429, retry_after=2),
