@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tomllib
@@ -263,6 +264,22 @@ def test_settings_in_their_former_place_are_not_ignored(desk: Desk) -> None:
     desk.variables = VARIABLES
     with pytest.raises(DeployError, match=r"move them to .deploy/<stack>.toml"):
         desk.deploy()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('LogLevel = "DEBUG"\nstack = "shop"\n[parameters]\n', "LogLevel stands above [parameters]"),
+        ('stack = "shop"\nparameters = "LogLevel=DEBUG"\n', "parameters are a table"),
+    ],
+)
+def test_a_parameter_in_the_wrong_place_of_the_file_is_not_ignored(desk: Desk, text: str, told: str) -> None:
+    (desk.folder / ".deploy").mkdir()
+    (desk.folder / ".deploy/shop.toml").write_text(text, "utf-8")
+    desk.variables = VARIABLES
+    with pytest.raises(DeployError, match=re.escape(told)):
+        desk.deploy()
+    assert desk.ran == []
 
 
 def test_a_file_that_is_no_toml_is_named(desk: Desk) -> None:

@@ -189,6 +189,10 @@ def read_answers(path: Path) -> Answers | None:
     except tomllib.TOMLDecodeError as error:
         raise DeployError(f"{path} is no TOML: {error}") from error
     stated = found.get("parameters", {})
+    if lost := [name for name in found if name not in {"stack", "region", "parameters"}]:
+        raise DeployError(f"{path}: {lost[0]} stands above [parameters], where it has no effect: put it below")
+    if not isinstance(stated, dict):
+        raise DeployError(f"{path}: parameters are a table, which begins with a line [parameters]")
     if odd := [name for name, value in stated.items() if not isinstance(value, str | int)]:
         raise DeployError(f"{path}: {odd[0]} must be a text, a number, true or false")
     return Answers(str(found.get("stack", "")), str(found.get("region", "")), {k: _plain(v) for k, v in stated.items()})
