@@ -226,6 +226,14 @@ def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
             "ReconcileQuietHours must be more than the 48 hours of ReconcileSchedule",
         ),
         (
+            {"PARAMETERS": "ReconcileSchedule='cron(0 4 ? * MON-FRI *)'"},
+            "ReconcileQuietHours must be more than the longest pause of ReconcileSchedule, which leaves out days",
+        ),
+        (
+            {"PARAMETERS": "AuditSchedule='cron(0 4 1 * ? *)' AuditQuietHours=24"},
+            "AuditQuietHours must be more than the longest pause of AuditSchedule, which leaves out days",
+        ),
+        (
             {"PARAMETERS": "AuditSchedule='rate(7 days)'"},
             "AuditQuietHours must be more than the 168 hours of AuditSchedule",
         ),
@@ -250,6 +258,22 @@ def test_invalid_answers_are_reported_before_aws_is_called(desk: Desk, given: di
         desk.deploy()
     assert str(refused.value).startswith(told)
     assert (desk.ran, desk.aws.asked) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "schedule", ["cron(0 4 * * ? *)", "cron(0/15 * ? * * *)", "cron(0 4 1/1 * ? *)", "rate(6 hours)"]
+)
+def test_a_schedule_of_every_day_needs_no_more(desk: Desk, schedule: str) -> None:
+    desk.variables = VARIABLES | {"PARAMETERS": f"ReconcileSchedule='{schedule}'"}
+    desk.deploy()
+    assert desk.overrides["ReconcileSchedule"] == schedule
+
+
+def test_a_schedule_that_leaves_out_days_goes_with_more_quiet_hours(desk: Desk) -> None:
+    """Its alarm rang from Sunday on, each week."""
+    desk.variables = VARIABLES | {"PARAMETERS": "AuditSchedule='cron(0 4 ? * MON-FRI *)' AuditQuietHours=80"}
+    desk.deploy()
+    assert desk.overrides["AuditQuietHours"] == "80"
 
 
 def test_every_default_of_the_template_is_one_that_it_takes() -> None:

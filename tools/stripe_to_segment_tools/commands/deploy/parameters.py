@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["SCHEDULED", "Parameter", "as_sam_reads", "check", "read_parameters", "toml_text"]
 
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+# Minutes, hours, day of the month, month, day of the week, year.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+CRON = re.compile(r"cron\(\S+ \S+ (\S+) (\S+) (\S+) \S+\)")
+EVERY = frozenset({"*", "?", "1/1", "*/1"})
+# At least so many hours lie between the runs around a day that is left out.
+DAY_LEFT_OUT = 48
 # The functions with a schedule, and an alarm that rings where they have not run for the hours of their parameter.
 SCHEDULED = ("Reconcile", "Audit")
 HOURS = {"minute": 1 / 60, "hour": 1, "day": 24}
@@ -109,10 +115,13 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
     if 0 < number("DeliverReservedConcurrency") < number("MaximumConcurrency"):
         yield "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency, or batches are refused"
     for name in SCHEDULED:
-        if rate := RATE.fullmatch(given.get(f"{name}Schedule", "")):
+        schedule, quiet = given.get(f"{name}Schedule", ""), number(f"{name}QuietHours")
+        if rate := RATE.fullmatch(schedule):
             hours = int(rate[1]) * HOURS[rate[2]]
-            if hours >= number(f"{name}QuietHours"):
+            if hours >= quiet:
                 yield f"{name}QuietHours must be more than the {hours:g} hours of {name}Schedule, or its alarm rings"
+        elif (cron := CRON.fullmatch(schedule)) and {*cron.groups()} - EVERY and quiet <= DAY_LEFT_OUT:
+            yield f"{name}QuietHours must be more than the longest pause of {name}Schedule, which leaves out days"
 
 
 def _refusals(given: Mapping[str, str]) -> Iterator[str]:
