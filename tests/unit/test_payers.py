@@ -223,3 +223,22 @@ def test_a_refund_whose_customer_becomes_known_while_it_is_written_is_that_custo
     world.batch(an_event("refund.created", a_refund(payment_intent="pi_1", amount=2000), created=NOW + 9))
     (shown, told) = world.calls[before:]
     assert (shown["userId"], shown["traits"]["lifetime_value"], told["userId"]) == ("user_1", 40, "user_1")
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_intent_without_a_customer_is_that_of_the_session_that_names_one(*, together: bool) -> None:
+    """The session counted in the customer's record, and the intent that had waited for it in one of a guest."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = world.queued_at = NOW + 10
+    intent = an_event("payment_intent.succeeded", an_intent(customer=None, invoice=None))
+    session = an_event("checkout.session.completed", a_session())
+    if together:
+        world.batch(intent, session)
+    else:
+        assert world.batch(intent)[0].status is Status.WAITING
+        world.batch(session)
+    world.now += 300
+    world.batch(intent)
+    world.batch(an_event("refund.created", a_refund(amount=2000), created=NOW + 400))
+    assert [call["properties"]["revenue"] for call in world.calls if call.get("event") == "Order Completed"] == [50]
+    assert lifetime_value(world) == 30

@@ -26,6 +26,7 @@ __all__ = ["customer_of", "owned", "payment_key"]
 # The prefixes of customers' ids, also where Stripe's accounts are customers; a guest's record has a payment's id.
 CUSTOMERS = ("cus_", "acct_")
 REFUNDS = ("refund.", "charge.")
+PAYMENTS = ("payment_intent.", "checkout.session.")
 
 
 def owned(
@@ -38,9 +39,25 @@ def owned(
 
     Raises StoreUnavailableError.
     """
-    events = _moved_on(_paid_for(events, memory, store, reader), memory, store)
+    events = _moved_on(_paid_for(_of_customers(events, memory), memory, store, reader), memory, store)
     _read_owners(_unread_invoices(events, memory), memory, store)
     return events
+
+
+def _of_customers(events: Sequence[StripeEvent], memory: Memory) -> Sequence[StripeEvent]:
+    """The events; an intent or a session without a customer gets the one whom another event of the payment has named.
+
+    Unless it has counted as a guest's payment.
+    """
+    guests = [event for event in events if event.customer is None and event.type.startswith(PAYMENTS)]
+    if not guests:
+        return events
+    payers, found = _payers(events, memory), dict[int, str]()
+    for event in guests:
+        named = customer_of(memory.owners.get(payment_key(event))) or customer_of(payers.get(payment_key(event)))
+        if named and not _is_a_guests(event, memory):
+            found[id(event)] = named
+    return [event.belonging_to(found[id(event)]) if id(event) in found else event for event in events]
 
 
 def _unread_invoices(events: Sequence[StripeEvent], memory: Memory) -> set[str]:
