@@ -342,6 +342,28 @@ def test_a_purchase_that_is_attached_to_two_invoices_counts_once(order: tuple[in
     assert lifetime_value(world) == 0
 
 
+@pytest.mark.parametrize("place", range(6))
+def test_what_goes_back_of_a_payment_of_two_invoices_is_listed_once(place: int) -> None:
+    """Once it was attached to a second invoice, its refund failed there, and its dispute was withdrawn there again."""
+    about: dict[str, Any] = {"payment_intent": "pi_1", "amount": 1000}
+    charge = a_charge(payment_intent="pi_1", amount=15_000, amount_refunded=1000, refunded=False)
+    events = [
+        an_event("refund.created", a_refund(**about, status="pending"), created=NOW + 50),
+        an_event("charge.refunded", charge, created=NOW + 50, previous={"amount_refunded": 0}),
+        an_event("charge.dispute.funds_withdrawn", a_dispute(**about), created=NOW + 60),
+        an_event("charge.dispute.closed", a_dispute(**about, status="lost"), created=NOW + 800),
+        an_event("refund.failed", a_refund(**about, status="failed"), created=NOW + 900),
+    ]
+    events.insert(place, of_another(part(1, 3000), id="inpay_1b"))
+    world = World()
+    world.deliver(succeeded(1, 15_000), finalized(), of_another(finalized()), part(1, 5000), *events)
+    assert lifetime_value(world) == 140
+    assert [(name, total) for name, total, _ in told(world, "Order Refunded", "Refund Failed")] == [
+        ("Order Refunded", 10),
+        ("Refund Failed", 10),
+    ]
+
+
 def test_a_part_of_an_unknown_customer_becomes_the_payers_when_the_invoice_is_paid() -> None:
     world = World()
     deliver(world, part(1, 5000), part(2, 3000))

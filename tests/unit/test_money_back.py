@@ -29,6 +29,7 @@ from tests.unit.shapes import (
     DAY,
     NOW,
     a_charge,
+    a_customer,
     a_dispute,
     a_refund,
     a_session,
@@ -624,6 +625,71 @@ def test_a_credit_note_with_a_refund_counts_once() -> None:
         an_event("refund.created", a_refund(amount=800)),
     )
     assert lifetime_value(world) == 12
+
+
+@pytest.mark.parametrize("out_of_band", [None, 200])
+def test_a_refund_outside_of_stripe_that_a_credit_note_reports_lowers_the_lifetime_value(
+    out_of_band: int | None,
+) -> None:
+    """No event but the credit note's states a refund of a payment record."""
+    world = World()
+    reported = {"amount_refunded": 600, "refund": None, "type": "payment_record_refund"}
+    note = a_credit_note(out_of_band_amount=out_of_band, refunds=[reported, {"amount_refunded": 100, "refund": "re_1"}])
+    invoice = an_invoice(payment_intent="pi_basic")
+    world.deliver(an_event("invoice.paid", invoice), an_event("credit_note.created", note))
+    (issued,) = told(world, "Credit Note Issued")
+    assert issued["out_of_band"] == (8 if out_of_band else 6)
+    assert lifetime_value(world) == 20 - issued["out_of_band"]
+    world.deliver(an_event("credit_note.voided", {**note, "status": "void"}))
+    assert lifetime_value(world) == 20
+
+
+@pytest.mark.parametrize("owner", [{}, {"customer": "cus_basic"}])
+def test_money_returned_from_a_customers_cash_balance_is_taken_off_no_payment(owner: dict[str, str]) -> None:
+    """Such a refund names no payment; with a customer, it was taken for one of an invoice, and its failure was lost."""
+    world = World()
+    returned = a_refund(charge=None, payment_intent=None, amount=800, **owner)
+    world.deliver(
+        an_event("invoice.paid", an_invoice()),
+        an_event("refund.created", {**returned, "status": "pending"}),
+        an_event("refund.updated", returned),
+    )
+    (refund,) = told(world, "Order Refunded")
+    assert (refund["total"], refund["order_id"], refund["of_known_payment"]) == (8, "re_1", False)
+    assert "revenue_refunded" not in refund
+    world.deliver(an_event("refund.failed", {**returned, "status": "failed"}))
+    assert [one["total"] for one in told(world, "Refund Failed")] == [8]
+    world.deliver(an_event("customer.updated", a_customer(name="Jo Other"), previous={"name": "Jo"}))
+    assert lifetime_value(world) == 20
+
+
+def test_an_expired_authorisation_is_no_refund() -> None:
+    """Until 2025-03-31 Stripe made a refund of what was held and never captured."""
+    world = World()
+    held = an_intent(amount_received=0, status="requires_capture", capture_method="manual")
+    world.deliver(
+        an_event("payment_intent.amount_capturable_updated", held),
+        an_event("refund.created", a_refund(reason="expired_uncaptured_charge")),
+    )
+    assert told(world, "Order Refunded") == []
+
+
+@given(st.integers(1, 3000), st.integers(0, 600), st.data())
+def test_a_failure_that_comes_after_the_refunds_in_its_place_leaves_no_rest(revenue: int, tax: int, data: Any) -> None:
+    """The refunds had shares that were rounded with those of the failed one, and a cent was missing from their sum."""
+    total, world = revenue + tax, World()
+    first = data.draw(st.integers(1, total))
+    parts = [("re_1", first), ("re_2", first), ("re_3", total - first)]
+    refunds = [a_refund(id=name, amount=amount) for name, amount in parts if amount]
+    intent = an_intent(amount=total, amount_received=total, amount_details={"tax": {"total_tax_amount": tax}})
+    world.deliver(
+        an_event("payment_intent.succeeded", intent),
+        *(an_event("refund.created", refund) for refund in refunds),
+        *[an_event("refund.failed", {**refunds[0], "status": "failed"})] * 2,
+    )
+    returned = [*told(world, "Order Refunded"), *told(world, "Refund Failed")]
+    for name, whole in (("revenue_refunded", revenue), ("tax_refunded", tax)):
+        assert sum(Decimal(str(one[name])) for one in returned) == Decimal(whole) / 100
 
 
 # --- Currencies ---

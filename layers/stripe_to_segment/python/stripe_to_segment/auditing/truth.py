@@ -278,6 +278,8 @@ class Truth:
         return Entry(name, currency, amount, at, self._record(one, payment), event, names)
 
     def _refund(self, refund: shapes.Refund) -> None:
+        if read_refund.released(refund):
+            return
         amount, failed = integer(refund.get("amount")) or 0, read_refund.has_failed(refund)
         entry = self._went_back(refund, 0 if failed else amount, "Order Refunded")
         entry.failed = amount if failed else 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.stripe_side.fields import integer, reference, text
+from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _credited(declared: type[Credited], event: StripeEvent[shapes.CreditNote]) -
         invoice_id=invoice,
         credit_note_id=text(note.get("id")),
         value=major(integer(note.get("total")), currency),
-        out_of_band=major(integer(note.get("out_of_band_amount")) or None, currency),
+        out_of_band=major(_outside(note) or None, currency),
         currency=currency and currency.upper(),
         reason=text(note.get("reason")),
     )
@@ -83,7 +83,7 @@ def _credited(declared: type[Credited], event: StripeEvent[shapes.CreditNote]) -
 def after_credit_note(event: StripeEvent[shapes.CreditNote], known: Known) -> tuple[str, Payment] | None:
     """The invoice and its payment after the credit note; None if it gives nothing back outside of Stripe."""
     note = event.object
-    invoice, amount = reference(note.get("invoice")), integer(note.get("out_of_band_amount"))
+    invoice, amount = reference(note.get("invoice")), _outside(note)
     note_id, currency = text(note.get("id")) or event.id, text(note.get("currency")) or ""
     if invoice is None or not amount:
         return None
@@ -93,3 +93,15 @@ def after_credit_note(event: StripeEvent[shapes.CreditNote], known: Known) -> tu
         payment = Payment(currency, counted=amount <= known.profile.unlisted(currency))
     voided = event.type == "credit_note.voided" or note.get("status") == "void"
     return invoice, payment.with_credit(note_id, 0 if voided else amount)
+
+
+def _outside(note: shapes.CreditNote) -> int:
+    """The amount given back outside of Stripe, in minor units, also by a refund that was only reported to Stripe.
+
+    No event states such a refund; all others have events of their own.
+    https://docs.stripe.com/api/credit_notes/object#credit_note_object-refunds-type
+    """
+    reported = [one for one in listed(note.get("refunds")) if one.get("type") == "payment_record_refund"]
+    return (integer(note.get("out_of_band_amount")) or 0) + sum(
+        integer(one.get("amount_refunded")) or 0 for one in reported
+    )

@@ -122,8 +122,8 @@ def waits_for_its_payment(event: StripeEvent[shapes.Dispute], known: Known) -> b
 
 @worked_out_once
 def _behind(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str, Payment]:
-    currency = text(event.object.get("currency")) or ""
-    return order_behind(event, known, integer(event.object.get("amount")) or 0, currency)
+    amount, dispute_id = integer(event.object.get("amount")) or 0, text(event.object.get("id")) or event.id
+    return order_behind(event, known, amount, lambda payment: dispute_id in payment.disputes)
 
 
 def _about[E: Disputed](declared: type[E], event: StripeEvent[shapes.Dispute], known: Known) -> E:

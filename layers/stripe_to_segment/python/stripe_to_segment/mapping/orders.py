@@ -14,6 +14,8 @@ from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import integer, reference, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -93,9 +95,9 @@ def invoice_paid_by(payment: str | None, known: Known) -> str | None:
 
 
 def order_behind(
-    event: StripeEvent, known: Known, amount: int, currency: str, *, charged: int | None = None
+    event: StripeEvent, known: Known, amount: int, lists: Callable[[Payment], object]
 ) -> tuple[str, Payment]:
-    """The order of a refund, dispute or credit note, and its payment; a new payment if none is listed.
+    """The order of a refund or dispute, and its payment; a new payment if none is listed.
 
     Parameters
     ----------
@@ -103,15 +105,21 @@ def order_behind(
         The event.
     known
         The customer's record, and the orders that are known by their payment.
-    amount, currency
-        The amount given back in minor units, and its currency in lower case.
-    charged
-        The charged amount in minor units, if the event states it.
+    amount
+        The amount given back in minor units.
+    lists
+        Whether a payment lists it already: one payment may have paid parts of several invoices.
     """
+    currency = text(event.object.get("currency")) or ""
+    charged = integer(event.object.get("amount")) if event.type == "charge.refunded" else None
     profile, payment = known.profile, payment_named(event) or event.id
     order = reference(event.object.get("invoice")) or known.orders.get(payment, payment)
+    of_a_payment = not (event.type.startswith("refund.") and read_refund.of_no_payment(event.object))
     found = profile.payment(order)
-    if found is None and order == payment:
+    elsewhere = None if found is not None and lists(found) else _listing(profile, payment, order, lists)
+    if elsewhere is not None:
+        order, found = elsewhere
+    elif found is None and order == payment and of_a_payment:
         order, found = (
             _taken_for(payment, profile) or _unlinked(event, profile, amount, currency, charged) or (order, None)
         )
@@ -120,11 +128,20 @@ def order_behind(
             found = replace(found, intent=payment)
     if found is None:
         # An unlisted payment, of an old release or too long ago, is counted if the sum exceeds the listed payments.
-        counted = 0 < amount <= profile.unlisted(currency)
+        counted = of_a_payment and 0 < amount <= profile.unlisted(currency)
         found = Payment(currency, counted=counted, total=None if counted else charged, paid_at=_charged_at(event))
         # So that a batch which reads the record, and read the order before it was stored, knows the payment by it.
         found = replace(found, intent=payment) if order != payment else found
     return order, found
+
+
+def _listing(
+    profile: Profile, payment: str, order: str, lists: Callable[[Payment], object]
+) -> tuple[str, Payment] | None:
+    """Another order that the payment has paid, and under which its refund or dispute was listed before."""
+    others = [one for one in profile.orders_paid_by(payment) if one != order]
+    found = ((one, listed) for one in others if (listed := profile.payment(one)) is not None and lists(listed))
+    return next(found, None)
 
 
 def guessed_for(event: StripeEvent, known: Known, order: str) -> str:

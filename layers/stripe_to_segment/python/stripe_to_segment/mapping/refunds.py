@@ -110,17 +110,21 @@ def _after(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
 
 def _after_refund(event: StripeEvent[shapes.Refund], known: Known) -> tuple[str, Payment, str]:
     refund, refund_id = event.object, text(event.object.get("id")) or event.id
-    amount, currency = integer(refund.get("amount")) or 0, text(refund.get("currency")) or ""
-    order, payment = order_behind(event, known, amount, currency)
+    amount = integer(refund.get("amount")) or 0
+    order, payment = order_behind(
+        event, known, amount, lambda payment: refund_id in _named(payment, refund_id, amount).refunds
+    )
     payment = _named(payment, refund_id, amount)
     listed, failed = payment.refunds.get(refund_id), read.has_failed(refund)
+    if read.released(refund):
+        return order, payment, ""
     if listed is None:
         revenue, tax = (None, None) if failed else payment.shares(amount)
         # A refund that failed before any event stated it: no call states it, and none takes it back.
         stated_by, guessed = "" if failed or event.silent else event.id, guessed_for(event, known, order)
         new = Refund(amount, not failed, revenue, tax, stated_by=stated_by, named=guessed, listed_at=_listed_at(event))
         return order, payment.with_refund(refund_id, new), refund_id
-    return order, payment.with_refund(refund_id, _seen_again(listed, event, failed=failed)), refund_id
+    return order, payment.with_refund_seen_again(refund_id, _seen_again(listed, event, failed=failed)), refund_id
 
 
 def _seen_again(listed: Refund, event: StripeEvent, *, failed: bool) -> Refund:
@@ -144,31 +148,56 @@ def _listed_at(event: StripeEvent) -> int:
 def _after_charge(event: StripeEvent[shapes.Charge], known: Known) -> tuple[str, Payment, str]:
     charge = event.object
     amount, total = _refunded_by(event)
-    currency = text(charge.get("currency")) or ""
-    order, payment = order_behind(event, known, amount or 0, currency, charged=integer(charge.get("amount")))
+    order, payment = order_behind(
+        event, known, amount or 0, lambda payment: _of_this_total(event, payment) or _to_be_totalled(event, payment)
+    )
     if not read_charge.was_collected(charge) or (amount is not None and amount <= 0):
         return order, payment, ""
-    newest = read_charge.newest_refund(charge)
-    refund_id = text(newest.get("id")) if newest else None
-    for listed_id, listed in payment.refunds.items():
-        # After one that failed, the next may come to the same total.
-        of_this_total = listed.stands and total and listed.running_total == total
-        if event.id in {listed.stated_by, listed.totalled_by} or listed_id == refund_id or of_this_total:
-            return order, payment, listed_id
-    for listed_id, listed in payment.refunds.items():
-        # refund.created stated this one; the next of the same amount is another refund, and so is one that came after
-        # an import.
-        later = listed.listed_at and event.created > listed.listed_at
-        if refund_id is None and listed.amount == amount and not listed.running_total and not later:
-            stated_by = listed.stated_by or (event.id if listed.stands else "")
-            named = replace(listed, stated_by=stated_by, running_total=total or 0, totalled_by=event.id)
-            return order, payment.with_refund(listed_id, named), listed_id
+    if (listed_id := _of_this_total(event, payment)) is not None:
+        return order, payment, listed_id
+    if (listed_id := _to_be_totalled(event, payment)) is not None:
+        listed = payment.refunds[listed_id]
+        stated_by = listed.stated_by or (event.id if listed.stands else "")
+        named = replace(listed, stated_by=stated_by, running_total=total or 0, totalled_by=event.id)
+        return order, payment.with_refund(listed_id, named), listed_id
     revenue, tax = payment.shares(amount or 0)
     new = Refund(amount or 0, revenue=revenue, tax=tax, stated_by=event.id, running_total=total or 0)
     if guessed := guessed_for(event, known, order):
         new = replace(new, named=guessed, charged_at=charged_at_of(event) or 0)
-    refund_id = refund_id or f"{ANONYMOUS}{_running(payment.refunds.values(), total)}"
+    refund_id = _newest_id(event) or f"{ANONYMOUS}{_running(payment.refunds.values(), total)}"
     return order, payment.with_refund(refund_id, new), refund_id
+
+
+def _of_this_total(event: StripeEvent[shapes.Charge], payment: Payment) -> str | None:
+    """The listed refund that a charge.refunded states once more."""
+    refund_id, (_, total) = _newest_id(event), _refunded_by(event)
+    for listed_id, listed in payment.refunds.items():
+        # After one that failed, the next may come to the same total.
+        same_total = listed.stands and total and listed.running_total == total
+        if event.id in {listed.stated_by, listed.totalled_by} or listed_id == refund_id or same_total:
+            return listed_id
+    return None
+
+
+def _to_be_totalled(event: StripeEvent[shapes.Charge], payment: Payment) -> str | None:
+    """The refund that refund.created stated, and whose charge.refunded this is.
+
+    The next of the same amount is another refund, and so is one that came after an import.
+    """
+    if _newest_id(event) is not None:
+        return None
+    amount, _ = _refunded_by(event)
+    for listed_id, listed in payment.refunds.items():
+        later = listed.listed_at and event.created > listed.listed_at
+        if listed.amount == amount and not listed.running_total and not later:
+            return listed_id
+    return None
+
+
+def _newest_id(event: StripeEvent[shapes.Charge]) -> str | None:
+    """The id of the refund, where the charge lists its refunds."""
+    newest = read_charge.newest_refund(event.object)
+    return text(newest.get("id")) if newest else None
 
 
 @asked_once

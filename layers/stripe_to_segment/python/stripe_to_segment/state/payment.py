@@ -181,6 +181,24 @@ class Payment:
         """The payment with this refund added or replaced."""
         return replace(self, refunds={**self.refunds, refund_id: refund})
 
+    def with_refund_seen_again(self, refund_id: str, refund: Refund) -> Payment:
+        """The payment after another event of a listed refund.
+
+        If one fails that came on top of a full refund, as events out of order make it look, it gives back what is more
+        than the payment's revenue and tax; its own shares were rounded with others.
+        """
+        before, after = self.refunds[refund_id], self.with_refund(refund_id, refund)
+        if before.stands == refund.stands or not self.counted or after.refunded != self.total:
+            return after
+        standing = [one for one in after.refunds.values() if one.stands]
+
+        def gives_back(share: int | None, whole: int | None, others: int | None) -> int | None:
+            return share if share is None or whole is None or others is None else share + others - whole
+
+        revenue = gives_back(refund.revenue, self.revenue, _sum_if_known(one.revenue for one in standing))
+        tax = gives_back(refund.tax, self.tax, _sum_if_known(one.tax for one in standing))
+        return self.with_refund(refund_id, replace(refund, revenue=revenue, tax=tax))
+
     def with_dispute(self, dispute_id: str, dispute: Dispute) -> Payment:
         """The payment with this dispute added or replaced, unless a newer state of it is known."""
         known = self.disputes.get(dispute_id)

@@ -239,6 +239,14 @@ class Profile:
                 return order
         return None
 
+    def orders_paid_by(self, payment: str) -> list[str]:
+        """The orders that this payment has paid, or parts of them."""
+        return [
+            one
+            for one, written in self.payments.items()
+            if written.get("intent") == payment or payment in written.get("parts", ())
+        ]
+
     def other_paid_by(self, payment: str, order: str) -> str | None:
         """Another order of which this payment has paid a part: one payment may be attached to several invoices."""
         others = (one for one, written in self.payments.items() if payment in written.get("parts", ()))

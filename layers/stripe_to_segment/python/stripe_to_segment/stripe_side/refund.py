@@ -12,15 +12,40 @@ from stripe_to_segment.stripe_side.fields import dig, integer, listed, reference
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
 
-__all__ = ["charge_of", "evidence_due_by", "has_failed", "network_reason_code", "payment_of", "withdrawn"]
+__all__ = [
+    "charge_of",
+    "evidence_due_by",
+    "has_failed",
+    "network_reason_code",
+    "of_no_payment",
+    "payment_of",
+    "released",
+    "withdrawn",
+]
 
 # https://docs.stripe.com/api/refunds/object#refund_object-status
 FAILED = frozenset({"failed", "canceled"})
 
 
 def payment_of(refunded: shapes.Refund | shapes.Dispute) -> str | None:
-    """The id under which its order is known: the payment intent or, where there is none, the charge."""
-    return reference(refunded.get("payment_intent")) or charge_of(refunded)
+    """The id under which its order is known: the payment intent, the charge without one, or its own without either."""
+    return reference(refunded.get("payment_intent")) or charge_of(refunded) or text(refunded.get("id"))
+
+
+def of_no_payment(refunded: shapes.Refund | shapes.Dispute) -> bool:
+    """Whether it gives nothing of a payment back: money that a customer transferred beyond what was to be paid.
+
+    https://docs.stripe.com/payments/customer-balance/refunding
+    """
+    return reference(refunded.get("payment_intent")) is None and charge_of(refunded) is None
+
+
+def released(refund: shapes.Refund) -> bool:
+    """Whether an authorisation has expired of which nothing was captured; until 2025-03-31 Stripe made a refund of it.
+
+    https://docs.stripe.com/api/refunds/object#refund_object-reason
+    """
+    return text(refund.get("reason")) == "expired_uncaptured_charge"
 
 
 def charge_of(refunded: shapes.Refund | shapes.Dispute) -> str | None:

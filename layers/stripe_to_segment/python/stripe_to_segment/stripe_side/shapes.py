@@ -641,6 +641,13 @@ class Dispute(TypedDict, total=False):
     network_reason_code: str | None  # Until 2024.
 
 
+class CreditNoteRefund(TypedDict, total=False):
+    """A refund of a credit note: one of Stripe's, or one that was reported to it."""
+
+    type: str | None
+    amount_refunded: int
+
+
 class CreditNote(Owned, total=False):
     """https://docs.stripe.com/api/credit_notes/object."""
 
@@ -651,4 +658,5 @@ class CreditNote(Owned, total=False):
     invoice: Reference[Invoice]
     total: int
     out_of_band_amount: int | None
+    refunds: list[CreditNoteRefund]
     reason: str | None
