@@ -198,5 +198,5 @@ def _credits(till: Till, world: World) -> Iterator[str]:
     for event in till.events:
         if event.type.startswith("credit_note."):
             stands = event.type == "credit_note.created"
-            given[event.object["id"]] += event.object["out_of_band_amount"] * (1 if stands else -1)
+            given[event.object["id"]] += event.object["total"] * (1 if stands else -1)
     yield from (f"of {name} {told[name]} is told, not {given[name]}" for name in given if told[name] != given[name])

@@ -102,6 +102,11 @@ def test_the_simulated_shops_contain_every_case() -> None:
     assert any(one.get("amount_overpaid") for one in paid), "invoices of which too much was paid"
     assert any(one["amount_remaining"] for one in paid), "invoices that were paid outside of Stripe"
     assert any(till.deposits for till in tills), "purchases that were attached to an invoice later"
+    refunds = [event.object for event in events if event.type == "refund.created"]
+    assert any(one["payment_intent"] is None for one in refunds), "refunds of no payment"
+    assert any(one.get("reason") == "expired_uncaptured_charge" for one in refunds), "authorisations that expire"
+    notes = [event.object for event in events if event.type == "credit_note.created"]
+    assert any(one["refunds"] for one in notes), "refunds that were only reported to Stripe"
     charges = [event.object for event in events if event.type == "charge.refunded"]
     assert any(one["customer"] is None for one in charges), "charges that name no customer"
     assert any(one["amount_captured"] < one["amount"] for one in charges), "refunds of partial captures"

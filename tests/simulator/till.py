@@ -29,6 +29,9 @@ WRITTEN_OFF = 0.15
 DEPOSITS = 0.3
 # The share of the sales beside which an invoice over as much is paid outside of Stripe.
 OUTSIDE = 0.3
+# The share of the payments beside which the customer gets something back that has paid for nothing, or of which an
+# authorisation expires.
+BESIDE = 0.1
 # The share of the refunded charges that name no customer.
 NAMELESS = 0.3
 # Whose customers they are.
@@ -156,6 +159,7 @@ class Till:
         self.sold[sale.order] = sale.net, sale.total
         fates = (self._nothing, self._refunds, self._refunds, self._dispute, self._credit)
         rng.choice(fates)(sale, sale.at + rng.randrange(HOUR, 20 * DAY))
+        self._beside(sale)
 
     def _tax(self, total: int) -> int:
         return self.rng.choice((0, total // 6, self.rng.randrange(total // 3)))
@@ -363,6 +367,22 @@ class Till:
         self.refunded[sale.currency] += total
         self.returned[sale.currency] += round(Fraction(sale.net * total, sale.total))
 
+    def _beside(self, sale: _Sale) -> None:
+        """Refunds that give nothing of a payment back: of what was transferred beyond it, and of an authorisation."""
+        rng, refund = Random(f"{self.start} {sale.intent} beside"), {"object": "refund", "currency": sale.currency}
+        if sale.customer is not None and rng.random() < BESIDE:
+            moment, amount = self._moment(sale.at + rng.randrange(30 * DAY)), rng.randrange(1, sale.total + 1)
+            about = {"id": f"re_cash_{sale.intent}", "amount": amount, "charge": None, "payment_intent": None}
+            body = {**refund, **about, "created": moment.at, "customer": sale.customer, "status": "succeeded"}
+            moment.events.append(an_event("refund.created", body, id=f"evt_cash_{sale.intent}", created=moment.at))
+            self.refunded[sale.currency] += amount
+        if rng.random() < BESIDE:
+            moment, held = self._moment(sale.at + rng.randrange(30 * DAY)), f"pi_held_{sale.intent}"
+            about = {"id": f"re_{held}", "amount": sale.total, "charge": f"ch_{held}", "payment_intent": held}
+            about |= {"created": moment.at, "reason": "expired_uncaptured_charge"}
+            body = {**refund, **about, "status": "succeeded"}
+            moment.events.append(an_event("refund.created", body, id=f"evt_{held}", created=moment.at))
+
     def _dispute(self, sale: _Sale, at: int) -> None:
         dispute = {"id": self._next("dp"), "object": "dispute", "amount": sale.charged, "reason": "fraudulent"}
         dispute |= sale.about
@@ -389,7 +409,10 @@ class Till:
             return
         part = self.rng.randrange(1, sale.total + 1)
         note: Json = {"id": self._next("cn"), "object": "credit_note", "invoice": sale.order}
-        note |= {"customer": sale.customer, "currency": sale.currency, "total": part, "out_of_band_amount": part}
+        note |= {"customer": sale.customer, "currency": sale.currency, "total": part}
+        reported = Random(f"{self.start} {sale.intent} reported").choice((0, part // 2, part))
+        refunds = [{"type": "payment_record_refund", "amount_refunded": reported}] if reported else []
+        note |= {"out_of_band_amount": part - reported, "refunds": refunds}
         issued = self._moment(at)
         self._emit(issued, "credit_note.created", {**note, "status": "issued"})
         self._move(issued, sale, -part)
