@@ -663,6 +663,16 @@ def test_money_returned_from_a_customers_cash_balance_is_taken_off_no_payment(ow
     assert lifetime_value(world) == 20
 
 
+def test_an_invoice_waits_for_no_money_returned_from_a_cash_balance() -> None:
+    """It waited to see whether that was a refund of it, and what joined it with its payment was stated without it."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + 1000
+    returned = a_refund(charge=None, payment_intent=None, amount=800, customer="cus_basic")
+    world.batch(an_event("refund.created", returned))
+    world.now = NOW + 10
+    assert world.batch(an_event("invoice.paid", an_invoice()))[0].status is Status.DELIVERED
+
+
 def test_an_expired_authorisation_is_no_refund() -> None:
     """Until 2025-03-31 Stripe made a refund of what was held and never captured."""
     world = World()

@@ -208,6 +208,8 @@ def went_back_before(profile: Profile, paid: Payment) -> bool:
         and written.get("currency") == paid.currency
         and written.get("paid_at", 0) >= paid.paid_at - SAME_SECONDS
         and not order.startswith("in_")
+        # One that is its own order is of no payment.
+        and order not in written.get("refunds", ())
         and 0 < Payment.read(written).gone_back <= (paid.total or 0)
         for order, written in profile.payments.items()
     )
