@@ -364,6 +364,29 @@ def test_what_goes_back_of_a_payment_of_two_invoices_is_listed_once(place: int) 
     ]
 
 
+def test_what_goes_back_stays_with_its_invoice_though_the_link_of_that_still_waits() -> None:
+    """The invoice's record did not know the payment by which the refund was found, so the refund's failure was lost."""
+    about: dict[str, Any] = {"payment_intent": "pi_1", "amount": 1000}
+    world, link = holding(), part(1, DUE)
+    world.queued_at = NOW
+    assert world.batch(link)[0].status.value == "waiting"
+    deliver(
+        world,
+        paid(),
+        an_event("refund.created", a_refund(**about, status="pending"), created=NOW + 150),
+        an_event("charge.dispute.funds_withdrawn", a_dispute(**about), created=NOW + 150),
+        of_another(finalized()),
+        of_another(part(1, 3000), id="inpay_1b"),
+        an_event("charge.dispute.funds_reinstated", a_dispute(**about), created=NOW + 200),
+    )
+    world.now += 300
+    failed = an_event("refund.failed", a_refund(**about, status="failed"), created=NOW + 250)
+    deliver(world, link, of_another(part(1, 3000), id="inpay_1b"), failed)
+    assert lifetime_value(world) == 150
+    sent = [name for name, _, _ in told(world, "Order Refunded", "Refund Failed")]
+    assert sent == ["Order Refunded", "Refund Failed"]
+
+
 def test_a_part_of_an_unknown_customer_becomes_the_payers_when_the_invoice_is_paid() -> None:
     world = World()
     deliver(world, part(1, 5000), part(2, 3000))

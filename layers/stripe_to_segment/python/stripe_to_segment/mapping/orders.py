@@ -130,8 +130,9 @@ def order_behind(
         # An unlisted payment, of an old release or too long ago, is counted if the sum exceeds the listed payments.
         counted = of_a_payment and 0 < amount <= profile.unlisted(currency)
         found = Payment(currency, counted=counted, total=None if counted else charged, paid_at=_charged_at(event))
+    if order != payment and not found.intent:
         # So that a batch which reads the record, and read the order before it was stored, knows the payment by it.
-        found = replace(found, intent=payment) if order != payment else found
+        found = replace(found, intent=payment)
     return order, found
 
 
@@ -148,7 +149,7 @@ def guessed_for(event: StripeEvent, known: Known, order: str) -> str:
     """The payment that the event names, if only amount and time match it to this order; else empty."""
     payment = payment_named(event) or event.id
     joined = {payment, known.orders.get(payment), reference(event.object.get("invoice"))}
-    return "" if order in joined else payment
+    return "" if order in joined or order in known.profile.orders_paid_by(payment) else payment
 
 
 def paying_invoice(profile: Profile, paid: Payment) -> str | None:

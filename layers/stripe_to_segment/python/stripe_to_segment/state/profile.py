@@ -228,24 +228,23 @@ class Profile:
         after = self.without_guesses(order, by=by).with_paid(order, by=by).sure_of(order, by)
         return after if listed is None or order in after.payments else after.with_payment(order, listed)
 
-    def order_paid_by(self, payment: str) -> str | None:
-        """The other order that this payment has paid, as far as the record itself knows; guesses by an amount left out.
-
-        The store's order of the payment may have been read before another batch wrote it, and the record afterwards.
-        """
-        for order, written in self.payments.items():
-            names = written.get("intent") == payment or payment in written.get("parts", ())
-            if names and order != payment and payment not in self._guesses(order):
-                return order
-        return None
-
     def orders_paid_by(self, payment: str) -> list[str]:
-        """The orders that this payment has paid, or parts of them."""
+        """The other orders that this payment has paid, or parts of them, as far as the record itself knows.
+
+        Guesses by an amount are left out. The store's order of the payment may have been read before another batch
+        wrote it, and the record afterwards.
+        """
         return [
-            one
-            for one, written in self.payments.items()
-            if written.get("intent") == payment or payment in written.get("parts", ())
+            order
+            for order, written in self.payments.items()
+            if (written.get("intent") == payment or payment in written.get("parts", ()))
+            and order != payment
+            and payment not in self._guesses(order)
         ]
+
+    def order_paid_by(self, payment: str) -> str | None:
+        """The first of them."""
+        return next(iter(self.orders_paid_by(payment)), None)
 
     def other_paid_by(self, payment: str, order: str) -> str | None:
         """Another order of which this payment has paid a part: one payment may be attached to several invoices."""
