@@ -9,8 +9,8 @@ from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.refund import Refund
 from stripe_to_segment.state.store import Learnt, Memory
-from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, an_event, an_intent, an_invoice
-from tests.unit.worlds import World, names, told
+from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.unit.worlds import World, lifetime_value, names, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -31,11 +31,12 @@ PART: dict[str, Any] = {
 
 
 class CrossedStore(MemoryStore):
-    """A store with one moment in which another batch runs: while a batch reads, or before it writes its receipt."""
+    """A store with one moment in which another batch runs: while a batch reads, or before it claims or is done."""
 
     def __init__(self) -> None:
         super().__init__()
         self.between_reads: Callable[[], object] | None = None
+        self.before_claim: Callable[[], object] | None = None
         self.before_receipt: Callable[[], object] | None = None
 
     def load(self, keys: Collection[tuple[str, str]]) -> Memory:
@@ -47,6 +48,12 @@ class CrossedStore(MemoryStore):
         rest = super().load([key for key in keys if key[0] != "order"])
         memory.profiles, memory.circuits, memory.coupons = rest.profiles, rest.circuits, rest.coupons
         return memory
+
+    def claim(self, *arguments: Any) -> dict[str, Exception]:
+        meanwhile, self.before_claim = self.before_claim, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().claim(*arguments)
 
     def put_receipt(self, *arguments: Any) -> None:
         meanwhile, self.before_receipt = self.before_receipt, None
@@ -175,3 +182,16 @@ def test_a_refund_of_a_part_whose_customer_is_unknown_is_found_by_a_batch_that_k
     store.between_reads = lambda: world.batch(third, given_back)
     world.deliver(an_event("charge.refunded", of_charge, created=NOW + 4))
     assert [refund["total"] for refund in told(world, "Order Refunded")] == [1]
+
+
+def test_a_customers_payment_counts_beside_one_that_its_user_is_making_as_a_guest() -> None:
+    """The customer's record was marked as one of several, and the person did not list the guest's payment yet.
+
+    So neither batch waited for the other, and what the user had paid was the sum of only one of them.
+    """
+    world, store = a_world()
+    world.deliver(paid(metadata={"user_id": "u_1"}))
+    as_guest = a_session(customer=None, payment_intent="pi_guest", amount_total=2000, metadata={"user_id": "u_1"})
+    store.before_claim = lambda: world.deliver(paid(id="pi_2", metadata={"user_id": "u_1"}))
+    world.deliver(an_event("checkout.session.completed", as_guest, created=NOW + 3))
+    assert lifetime_value(world) == 30

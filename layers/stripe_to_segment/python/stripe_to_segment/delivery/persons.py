@@ -76,9 +76,10 @@ class Persons:
 
     `records` are the keys of the batch's records by person. `ties` and `moves` are pairs of person and record: newly
     tied, and no longer tied; `current` are the persons of each record after the batch. `guests` are the persons with a
-    payment or an opt-out as a guest. `alone` says that no record shares a person with another record, a guest's payment
-    or another batch, as is usual. `busy` is the delivery for which a record waits, `stale` are records that another
-    batch wrote after they were read, and `leased` says that a person was claimed.
+    payment or an opt-out as a guest. `marked` are those of which a record is marked, because another batch may be about
+    to list a guest's payment in them. `alone` says that no record shares a person with another record, a guest's
+    payment or another batch, as is usual. `busy` is the delivery for which a record waits, `stale` are records that
+    another batch wrote after they were read, and `leased` says that a person was claimed.
     """
 
     settings: Settings
@@ -89,6 +90,7 @@ class Persons:
     moves: set[tuple[str, str]] = field(default_factory=set)
     current: dict[str, set[str]] = field(default_factory=dict)
     guests: set[str] = field(default_factory=set)
+    marked: set[str] = field(default_factory=set)
     alone: bool = True
     busy: dict[str, tuple[str, int]] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
@@ -230,6 +232,7 @@ class Persons:
         # A guest beside the only customer, or a customer that leaves the person.
         return (
             bool(person.guests)
+            or key in self.marked
             or len(person.records | self.records[key]) > 1
             or key in {left for left, _ in self.moves}
         )
@@ -288,6 +291,8 @@ class Persons:
             return
         key = person_key(event, profile.user_id or "", self.settings)
         self.records.setdefault(key, set()).add(record)
+        if profile.shared:
+            self.marked.add(key)
         if not guest and not profile.tied:
             self.ties.add((key, record))
         says = stated.opted_out is not None or "opted_out" in profile.as_of
