@@ -387,6 +387,16 @@ def test_what_goes_back_stays_with_its_invoice_though_the_link_of_that_still_wai
     assert sent == ["Order Refunded", "Refund Failed"]
 
 
+def test_parts_that_one_payment_pays_of_two_invoices_are_two_calls_whoever_learns_of_them() -> None:
+    """Their calls had one messageId where each was told by a record that did not know the other."""
+    ids: set[str] = set()
+    for link in (part(1, 4000), of_another(part(1, 3000), id="inpay_1b")):
+        world = World()
+        world.deliver(link)
+        ids |= {call["messageId"] for call in parts(world)}
+    assert len(ids) == 2
+
+
 def test_a_part_of_an_unknown_customer_becomes_the_payers_when_the_invoice_is_paid() -> None:
     world = World()
     deliver(world, part(1, 5000), part(2, 3000))

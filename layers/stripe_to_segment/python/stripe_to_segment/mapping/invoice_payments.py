@@ -98,7 +98,7 @@ def received(event: StripeEvent[shapes.InvoicePayment], known: Known) -> Iterato
         shipping=major(shipping, currency),
         currency=currency.upper() or None,
     )
-    yield Fact(stated, found.name)
+    yield Fact(stated, text(event.object.get("id")) or found.name)
 
 
 def after_part(event: StripeEvent[shapes.InvoicePayment], known: Known) -> tuple[str, Payment] | None:
