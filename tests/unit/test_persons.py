@@ -304,6 +304,19 @@ def test_ties_are_added_and_removed(store: AnyStore) -> None:
     assert store.persons([PERSON, "own:test:nobody"])[PERSON] == Person(frozenset({SECOND}))
 
 
+def test_a_person_to_which_a_record_was_tied_since_is_not_claimed(store: AnyStore) -> None:
+    """A batch with a payment as a guest did not mark it, and its later calls showed it without that payment."""
+    nobody = Person().with_guest("pi_1", {"usd": 100})
+    store.tie([(PERSON, FIRST)])
+    assert set(store.claim({PERSON: nobody}, "d1", NOW)) == {PERSON}
+    read = store.persons([PERSON])[PERSON]
+    store.tie([(PERSON, SECOND)])
+    assert set(store.claim({PERSON: read}, "d1", NOW)) == {PERSON}
+    assert store.claim(store.persons([PERSON]), "d1", NOW) == {}
+    store.untie([(PERSON, FIRST), (PERSON, SECOND)])
+    assert store.claim(store.persons([PERSON]), "d2", NOW) == {}
+
+
 def test_an_id_shared_by_all_customers_does_not_exceed_the_item_size(
     store: AnyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

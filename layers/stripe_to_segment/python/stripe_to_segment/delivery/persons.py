@@ -3,8 +3,8 @@
 A user or a group with one customer, the usual case, costs one write when the two are tied, and no request afterwards.
 The person is read only for records of customers that share it, and for guests' payments. Only one batch at a time sends
 calls of a shared person: it reads the person, then the other records, and claims the person before it writes and sends,
-on the condition that no other batch claimed it since. A batch waits while the claim of another batch on the person has
-no receipt.
+on the condition that no other batch claimed it or tied a record to it since. A batch waits while the claim of another
+batch on the person has no receipt.
 """
 
 from __future__ import annotations

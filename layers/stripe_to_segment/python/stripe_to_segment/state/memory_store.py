@@ -114,11 +114,11 @@ class MemoryStore:
                 self.known_persons[key] = left
 
     def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
-        """Claim these persons for a delivery, if their version is still the one read."""
+        """Claim these persons for a delivery, if their version and records are still those read."""
         errors: dict[str, Exception] = {}
         for key, person in persons.items():
             known = self.known_persons.get(key, NEW_PERSON)
-            if known.version != person.version:
+            if (known.version, known.records) != (person.version, person.records):
                 errors[key] = StoreConflictError(key)
                 continue
             self.known_persons[key] = replace(

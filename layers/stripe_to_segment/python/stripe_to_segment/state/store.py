@@ -186,9 +186,9 @@ class Store(Protocol):
         """Remove records from their persons. Raises StoreUnavailableError."""
 
     def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
-        """Claim these persons for a delivery, if their version is still the one read; returns the errors by key.
+        """Claim these persons for a delivery, if their version and records are still those read.
 
-        Their payments as a guest are written too.
+        Their payments as a guest are written too. Returns the errors by key.
         """
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:

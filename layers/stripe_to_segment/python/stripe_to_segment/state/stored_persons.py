@@ -59,9 +59,9 @@ class StoredPersons:
                 )
 
     def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
-        """Claim these persons for a delivery, if their version is still the one read; returns the errors by key.
+        """Claim these persons for a delivery, if their version and records are still those read.
 
-        Their payments as a guest are written too.
+        Their payments as a guest are written too. Returns the errors by key.
         """
         jobs = [
             (key, self._pool.submit(self._claim, key, person, delivery, lease_until)) for key, person in persons.items()
@@ -78,6 +78,10 @@ class StoredPersons:
         unchanged = "attribute_not_exists(#version)"
         if person.version:
             unchanged, values[":read"] = "#version = :read", {"N": str(person.version)}
+        # A record that was tied since is neither marked nor in the sums of this batch.
+        tied = "attribute_not_exists(#records)"
+        if person.records:
+            tied, values[":records"] = "#records = :records", {"SS": sorted(person.records)}
         try:
             self._table.update(
                 pk("person", key),
@@ -85,6 +89,7 @@ class StoredPersons:
                 "ADD #version :one",
                 values,
                 unchanged,
+                tied,
             )
         except ConditionFailedError:
             raise StoreConflictError(key) from None
