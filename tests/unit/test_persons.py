@@ -534,6 +534,18 @@ def test_a_user_whom_a_customer_leaves_gets_the_remaining_traits(store: AnyStore
     assert [shown_to(world, who, "group")["mrr"] for who in ("team_1", "team_2")] == [20, 20]
 
 
+def test_what_a_user_has_left_is_in_its_own_currency() -> None:
+    """The currency of the customer that left stood beside the remaining amount in another one."""
+    world = World()
+    in_euros = an_invoice(id="in_2", customer="cus_2", currency="eur", total=9000)
+    world.deliver(customer(1), customer(2, NOW + 1), paid(1, NOW + 2), an_event("invoice.paid", in_euros))
+    assert shown_to(world, "user_1")["currency"] == "EUR"
+    world.deliver(update(2, NOW + 5, user="user_2"))
+    left = shown_to(world, "user_1")
+    assert (left["lifetime_value"], left["currency"]) == (20, "USD")
+    assert left["lifetime_value_by_currency"] == {"EUR": 0, "USD": 20}
+
+
 def test_a_user_whom_the_only_customer_leaves_has_no_traits_left(store: AnyStore) -> None:
     world = World(store)
     world.deliver(subscribed(1, NOW), paid(1, NOW + 1), update(1, NOW + 2, user="user_2"))

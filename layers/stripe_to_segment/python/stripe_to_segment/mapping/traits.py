@@ -139,7 +139,9 @@ def left_behind(moved: Profile, left: Others) -> dict[str, object]:
     """The remaining traits of a user after a customer or a guest's payment moved to another user."""
     rest = over_all(Profile("", user_id=left.id, shown=UNSURE), left)
     gone, kept = ({**_subscription_traits(of), **_card_traits(of), **_paid_traits(of)} for of in (moved, rest))
-    return _less(gone, kept)
+    # The user may have had the currency of the customer that left.
+    currency = _currency(rest)
+    return _less(gone, kept) | ({} if currency is None else {"currency": currency.upper()})
 
 
 def group_left_behind(event: StripeEvent, moved: Profile, left: Others, settings: Settings) -> dict[str, object]:
