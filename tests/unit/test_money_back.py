@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.mapping.orders import orders_needed
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.memory_store import MemoryStore
@@ -661,6 +662,13 @@ def test_money_returned_from_a_customers_cash_balance_is_taken_off_no_payment(ow
     assert [one["total"] for one in told(world, "Refund Failed")] == [8]
     world.deliver(an_event("customer.updated", a_customer(name="Jo Other"), previous={"name": "Jo"}))
     assert lifetime_value(world) == 20
+
+
+def test_a_session_without_a_payment_needs_no_order() -> None:
+    """Only a refund of no payment is looked for by its own id."""
+    session = a_session(mode="subscription", payment_intent=None, subscription="sub_basic")
+    assert orders_needed(an_event(COMPLETED, session)) == []
+    assert orders_needed(an_event("refund.created", a_refund(charge=None, payment_intent=None))) == ["re_1"]
 
 
 def test_an_invoice_waits_for_no_money_returned_from_a_cash_balance() -> None:

@@ -54,7 +54,10 @@ def names_no_customer(event: StripeEvent) -> bool:
 
 @asked_once
 def payment_named(event: StripeEvent) -> str | None:
-    """The payment intent (or the charge without one) that the event's object is, or is about."""
+    """The payment intent (or the charge without one) that the event's object is, or is about.
+
+    A refund of no payment is about itself.
+    """
     about = event.object
     if event.type.startswith("payment_intent."):
         return text(about.get("id"))
@@ -62,7 +65,8 @@ def payment_named(event: StripeEvent) -> str | None:
         return read_invoice_payment.payment_of(about)
     if event.type.startswith("charge.") and about.get("object") != "dispute":
         return read_charge.payment_of(about)
-    return read_refund.payment_of(about)
+    itself = text(about.get("id")) if event.type.startswith("refund.") else None
+    return read_refund.payment_of(about) or itself
 
 
 @asked_once

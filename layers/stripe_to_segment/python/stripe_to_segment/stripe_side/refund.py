@@ -28,16 +28,16 @@ FAILED = frozenset({"failed", "canceled"})
 
 
 def payment_of(refunded: shapes.Refund | shapes.Dispute) -> str | None:
-    """The id under which its order is known: the payment intent, the charge without one, or its own without either."""
-    return reference(refunded.get("payment_intent")) or charge_of(refunded) or text(refunded.get("id"))
+    """The id under which its order is known: the payment intent or, where there is none, the charge."""
+    return reference(refunded.get("payment_intent")) or charge_of(refunded)
 
 
-def of_no_payment(refunded: shapes.Refund | shapes.Dispute) -> bool:
+def of_no_payment(refund: shapes.Refund) -> bool:
     """Whether it gives nothing of a payment back: money that a customer transferred beyond what was to be paid.
 
     https://docs.stripe.com/payments/customer-balance/refunding
     """
-    return reference(refunded.get("payment_intent")) is None and charge_of(refunded) is None
+    return payment_of(refund) is None
 
 
 def released(refund: shapes.Refund) -> bool:
