@@ -346,7 +346,8 @@ class Reader:
     def read(self, wanted: Any) -> dict[Any, Any]:
         self.asked += [f"{lookup.kind} {lookup.id}" for lookup in wanted]
         payments = {"data": [{"status": "open", "payment": {"payment_intent": a_failed_intent()}}]}
-        return {lookup: payments if lookup.kind == "failed_payment" else {"id": lookup.id} for lookup in wanted}
+        known: dict[str, Any] = {"failed_payment": payments, "payment_intent": a_failed_intent()}
+        return {lookup: known.get(lookup.kind, {"id": lookup.id}) for lookup in wanted}
 
 
 def test_an_invoice_alone_is_asked_about_where_there_is_a_key() -> None:
@@ -360,3 +361,22 @@ def test_a_code_that_the_intent_stated_is_not_looked_up() -> None:
     reader = Reader()
     World(reader=reader).deliver(of_intent(**ORDERED), of_invoice())
     assert "failed_payment in_basic" not in reader.asked
+
+
+@pytest.mark.parametrize(
+    ("session", "asks"), [({}, True), (SUBSCRIBED, False), ({"invoice": "in_basic"}, False)], ids=str
+)
+def test_a_session_without_an_invoice_is_asked_about_too(session: dict[str, Any], *, asks: bool) -> None:
+    """Where the event of its intent had not come, it did not say why the debit failed."""
+    reader = Reader()
+    world = World(reader=reader)
+    told = world.tracks(of_session(**session)).get("Payment Failed", {})
+    assert ("payment_intent pi_basic" in reader.asked) is asks
+    assert (told.items() >= WHY.items()) is asks
+
+
+def test_a_session_that_said_why_and_its_intent_are_one_failure() -> None:
+    world = World(reader=Reader())
+    intent = of_intent(payment_details={"order_reference": "cs_test_basic"})
+    world.deliver(of_session(), intent, of_session())
+    assert names(world.calls).count("Payment Failed") == 1

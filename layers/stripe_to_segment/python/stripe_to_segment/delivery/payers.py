@@ -49,7 +49,8 @@ def _of_customers(events: Sequence[StripeEvent], memory: Memory) -> Sequence[Str
 
     Unless it has counted as a guest's payment.
     """
-    guests = [event for event in events if event.customer is None and event.type.startswith(PAYMENTS)]
+    nobodys = [event for event in events if event.customer is None and event.type.startswith(PAYMENTS)]
+    guests = [event for event in nobodys if payment_named(event)]
     if not guests:
         return events
     payers, found = _payers(events, memory), dict[int, str]()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.checkout import is_order, waits_for_its_invoice
 from stripe_to_segment.mapping.facts import Known
-from stripe_to_segment.mapping.failures import attempt_of
+from stripe_to_segment.mapping.failures import attempt_of, has_invoice
 from stripe_to_segment.mapping.intents import pays_no_invoice, waits_to_be_claimed
 from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_open
 from stripe_to_segment.mapping.invoices import waits_for_its_payments
@@ -63,8 +63,9 @@ def lookups(
     object_id = text(event.object.get("id"))
     if object_id and event.type in ORDER_EVENTS and is_order(event):
         wanted.append(("line_items", object_id))
-    if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, Known(profile)).why.code:
-        wanted.append(("failed_payment", object_id))
+    kind, failed = _failed_payment(event)
+    if failed and not attempt_of(event, Known(profile)).why.code:
+        wanted.append((kind, failed))
     if (waits := WAITS_TO_BE_JOINED.get(event.type)) is not None and not may_wait:
         kind, about = joining(event)
         if about and waits(event, Known(profile, orders={about: memory.orders.get(f"{event.scope}:{about}", about)})):
@@ -182,10 +183,24 @@ def products_read(event: StripeEvent, memory: Memory) -> list[str]:
     return [price.product for price in prices if price.product and not price.label]
 
 
+def _failed_payment(event: StripeEvent) -> tuple[str, str | None]:
+    """The lookup for what failed, of an event that names no cause; of a session with an invoice, that is the invoice's.
+
+    An intent states the cause itself.
+    """
+    if event.type == "invoice.payment_failed":
+        return "failed_payment", text(event.object.get("id"))
+    of_a_session = event.type == "checkout.session.async_payment_failed" and not has_invoice(event.object)
+    return "payment_intent", payment_named(event) if of_a_session else None
+
+
 def failed_intent(event: StripeEvent, memory: Memory) -> shapes.PaymentIntent | None:
-    """The PaymentIntent of an invoice whose payment failed, from the Stripe API."""
-    open_payments = listed(read_from_stripe(event, memory, "failed_payment", event.object.get("id")))
-    return next((hash_of(dig(payment, "payment", "payment_intent")) for payment in open_payments), None)
+    """The PaymentIntent of an invoice or a session whose payment failed, from the Stripe API."""
+    kind, failed = _failed_payment(event)
+    read = read_from_stripe(event, memory, kind, failed) if failed else None
+    if kind == "payment_intent":
+        return read
+    return next((hash_of(dig(payment, "payment", "payment_intent")) for payment in listed(read)), None)
 
 
 def read_from_stripe(event: StripeEvent, memory: Memory, kind: str, key: object) -> Any:

@@ -106,7 +106,7 @@ _ROWS = (
             "invoice_payments": ("?payment[type]=payment_intent&payment[payment_intent]={id}&status=paid&limit=1", 60),
         },
     ),
-    # Who pays does not change.
+    # Neither who pays changes, nor why the debit of a session has failed, which ends with it.
     StripeObject("payment_intent", "payment_intent", "Payment Intents", "", {"payment_intent": ("/{id}", 3600)}),
     StripeObject("charge", "charge", "Charges and Refunds", ""),
     StripeObject("refund", "refund", "Charges and Refunds", ""),
