@@ -30,6 +30,8 @@ with moved as (
         case when kind in ('dispute', 'dispute_won', 'dispute_lost') then amount else 0 end as disputed,
         case when kind in ('credit_note', 'credit_note_voided') then amount else 0 end as credited
     from {{ ref('refunds_and_disputes') }}
+    -- A refund whose order is itself gives nothing of a payment back: it returns what a customer transferred beyond it.
+    where order_id <> coalesce(object_id, '')
 )
 
 select
