@@ -28,6 +28,9 @@ DUE, NET = 12_000, 10_000
 TAXES = {"total": DUE, "amount_due": DUE, "total_taxes": [{"amount": DUE - NET}], "billing_reason": "manual"}
 
 
+KEY = "own:test:cus_basic"
+
+
 def parts(world: World) -> list[dict[str, Any]]:
     """The calls that state what was paid."""
     return [call for call in world.calls if "total" in call.get("properties", {})]
@@ -285,6 +288,14 @@ def test_a_part_that_waits_with_its_invoice_states_its_revenue_and_tax() -> None
     world.batch(*both)
     stated = [[call["properties"][name] for name in ("total", "revenue", "tax")] for call in parts(world)[1:]]
     assert stated == [[120, 100, 20], [30, 25, 5]]
+
+
+def test_a_record_keeps_the_name_of_every_payment_of_an_invoice() -> None:
+    """The last took the place of the others; a batch that had read the orders before took one for an order again."""
+    world = World()
+    world.deliver(paid(), succeeded(1, 5000), succeeded(2, 7000), part(1, 5000), part(2, 7000, default=True))
+    (record,) = world.store.load([("profile", KEY)]).profiles.values()
+    assert [record.order_paid_by(payment) for payment in ("pi_1", "pi_2", "pi_3")] == ["in_basic", "in_basic", None]
 
 
 def of_another(event: StripeEvent, **more: Any) -> StripeEvent:

@@ -282,7 +282,7 @@ def _has_news(event: StripeEvent, translation: Translation, memory: Memory, name
 def _without_intents(profile: Profile) -> Profile:
     """The record without which intent has paid what: it is kept where it was known in time, and is no news later."""
     payments = {
-        order: {name: value for name, value in written.items() if name != "intent"}
+        order: {name: value for name, value in written.items() if name not in {"intent", "further_intents"}}
         for order, written in profile.payments.items()
     }
     return replace(profile, payments=payments)

@@ -115,7 +115,7 @@ def with_its_share(event: StripeEvent[shapes.InvoicePayment], known: Known, prof
     Once: from then on the invoice lists the part or, where it was paid as a whole before, is known to be paid by it.
     """
     listed, shared = known.profile.payment(_invoice_of(event)), _shared(event, profile)
-    names = set() if listed is None else {listed.intent, *listed.parts}
+    names = set() if listed is None else listed.paid_by
     if shared is None or names & {text(event.object.get("id")), payment_named(event)}:
         return profile
     return profile.with_payment(shared.order, shared.rest)

@@ -45,7 +45,8 @@ class Payment:
     `counted` says that the customer's sum includes it. A payment that is not counted is known only from its refunds and
     disputes, and has `total` and `paid_at` only where these state them. `total` is also None for a payment that was
     counted before records listed payments. `stated_by` is the object whose event stated the payment (a session, an
-    invoice, a payment intent), `intent` the payment intent (or charge) that paid it. `paid_at` is in epoch seconds.
+    invoice, a payment intent), `intent` the payment intent (or charge) that paid it; where several did,
+    `further_intents` are the others. `paid_at` is in epoch seconds.
     `credits` are the amounts given back outside of Stripe, by credit note. `capturing` says that `total` is what
     several captures have brought in, and that the event which states the payment is to come. `parts` are payments of
     parts of an invoice, by the payment intent, that were sent before the whole invoice was paid; until then no event
@@ -62,6 +63,7 @@ class Payment:
     paid_at: int = 0
     stated_by: str = ""
     intent: str = ""
+    further_intents: tuple[str, ...] = ()
     refunds: Mapping[str, Refund] = field(default_factory=dict)
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
     credits: Mapping[str, int] = field(default_factory=dict)
@@ -79,6 +81,19 @@ class Payment:
     def begun(self) -> bool:
         """Whether only parts or captures of it are counted so far, and the rest is to come."""
         return self.capturing or bool(self.parts and not self.stated_by)
+
+    @property
+    def paid_by(self) -> set[str]:
+        """The payments that are known to have paid it or parts of it, also those that only amount and time match."""
+        return {self.intent, *self.further_intents, *self.parts} - {""}
+
+    def named(self, payment: str) -> Payment:
+        """With the name of a payment that is known to have paid it; a name that only amount and time gave makes way."""
+        if not self.intent or self.took_for_its_own(self.intent):
+            return replace(self, intent=payment)
+        if payment in self.paid_by:
+            return self
+        return replace(self, further_intents=(*self.further_intents, payment))
 
     def took_for_its_own(self, payment: str) -> bool:
         """Whether something that went back of this payment stands here by its amount and time alone."""
@@ -273,6 +288,7 @@ class Payment:
         left = replace(
             self,
             intent="" if self.intent == payment else self.intent,
+            further_intents=tuple(one for one in self.further_intents if one != payment),
             refunds={key: one for key, one in self.refunds.items() if key not in theirs},
             disputes={key: one for key, one in self.disputes.items() if key not in disputed},
         )
@@ -304,9 +320,12 @@ class Payment:
             # A part that was sent takes precedence over one that an import has listed.
             known = stated.parts.get(name)
             stated = stated.with_part(name, part) if known is None or known.stated_by == NOT_SENT else stated
+        intents = (self.intent, other.intent, *self.further_intents, *other.further_intents)
+        first, *others = [*dict.fromkeys(filter(None, intents))] or [""]
         after = replace(
             stated,
-            intent=self.intent or other.intent,
+            intent=first,
+            further_intents=tuple(others),
             bill=self.bill or other.bill,
             refunds=of_both(self.refunds, other.refunds),
         )
@@ -333,6 +352,7 @@ class Payment:
         given["refunds"] = {key: Refund(**_read(Refund, one)) for key, one in given.get("refunds", {}).items()}
         given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
         given["parts"] = {key: Part(**_read(Part, one)) for key, one in given.get("parts", {}).items()}
+        given["further_intents"] = tuple(given.get("further_intents", ()))
         given["bill"] = Bill(**known_of(Bill, given["bill"])) if "bill" in given else None
         return cls(**given)
 

@@ -195,8 +195,8 @@ class Profile:
         for order, payment in other.listed_payments():
             listed = after.payment(order)
             after = after.with_payment(order, payment if listed is None else listed.joined(payment))
-            named = {payment.intent, *payment.parts} - other._guesses(order) - {order}
-            for paid_by in sorted(named & after.payments.keys()):
+            surely = payment.paid_by - other._guesses(order) - {order}
+            for paid_by in sorted(surely & after.payments.keys()):
                 after = after.with_paid(order, by=paid_by)
         return after
 
@@ -214,10 +214,10 @@ class Profile:
         paid, stated = self.payment(by), self.payment(order)
         if paid is None:
             # Known from now on, so that no other payment of the same amount and time is taken for it.
-            named = self if stated is None or stated.intent else self.with_payment(order, replace(stated, intent=by))
+            named = self if stated is None else self.with_payment(order, stated.named(by))
             return named.regained(order, by)
         paid = replace(paid, intent=by).as_part(by)
-        one = paid if stated is None else replace(stated, intent=by).joined(paid)
+        one = paid if stated is None else stated.named(by).joined(paid)
         return self.without_payment(by).with_payment(order, one).regained(order, by)
 
     def surely_paid(self, order: str, *, by: str, listed: Payment | None = None) -> Profile:
@@ -237,7 +237,11 @@ class Profile:
         return [
             order
             for order, written in self.payments.items()
-            if (written.get("intent") == payment or payment in written.get("parts", ()))
+            if (
+                written.get("intent") == payment
+                or payment in written.get("further_intents", ())
+                or payment in written.get("parts", ())
+            )
             and order != payment
             and payment not in self._guesses(order)
         ]
