@@ -178,15 +178,15 @@ def waits_for_its_payments(event: StripeEvent[shapes.Invoice], known: Known) -> 
     payment = collected(event)
     if payment is None or payment.intent:
         return False
-    listed = known.profile.payment(text(event.object.get("id")) or "")
+    invoice = text(event.object.get("id")) or event.id
+    listed = known.profile.payment(invoice)
     if listed is not None and listed.complete:
         return False
     if went_back_before(known.profile, payment) or stated_by_intent(event, known):
         return True
     if read.charged_at_once(event.object):
         return False
-    left = (payment.total or 0) - (0 if listed is None else listed.paid_in_parts.total)
-    return attachable(known.profile, payment, left)
+    return attachable(known.profile, invoice, payment)
 
 
 def _paid[E: Paid](declared: type[E], event: StripeEvent[shapes.Invoice], known: Known) -> E:

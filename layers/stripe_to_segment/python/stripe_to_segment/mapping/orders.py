@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
     "attachable",
@@ -175,20 +176,27 @@ def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
     )
 
 
-def attachable(profile: Profile, paid: Payment, left: int) -> bool:
-    """Whether an order of the customer, of so much or less, may be attached to this invoice as a payment of it.
+def attachable(profile: Profile, invoice: str, paid: Payment) -> bool:
+    """Whether an order of the customer, or what another invoice left of one, may be attached to this invoice.
 
     Until the event that says so comes, nothing else does. https://docs.stripe.com/api/invoices/attach_payment
     """
     return any(
         written.get("counted", False)
         and written.get("currency") == paid.currency
-        and written.get("stated_by", "").startswith(("cs_", "pi_"))
-        and not order.startswith("in_")
-        and 0 < (written.get("total") or 0) <= left
+        and order != invoice
+        and _has_purchase(order, written)
+        and (written.get("total") or 0) > 0
         and written.get("paid_at", 0) <= paid.paid_at + SAME_MOMENT
         for order, written in profile.payments.items()
     )
+
+
+def _has_purchase(order: str, written: JsonObject) -> bool:
+    """Whether a listed payment was stated as an order, or has one as a part, which no event has stated as a part."""
+    if order.startswith("in_"):
+        return "parts" in written and any(not part.stated_by for part in Payment.read(written).parts.values())
+    return str(written.get("stated_by", "")).startswith(("cs_", "pi_"))
 
 
 def attached_to(profile: Profile, paid: Payment) -> bool:
