@@ -27,6 +27,8 @@ START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
 WRITTEN_OFF = 0.15
 # The share of the invoices in parts whose first part was a purchase of its own, days before.
 DEPOSITS = 0.3
+# Of those deposits, the share that pays a second invoice too.
+SHARED = 0.4
 # The share of the sales beside which an invoice over as much is paid outside of Stripe.
 OUTSIDE = 0.3
 # The share of the payments beside which the customer gets something back that has paid for nothing, or of which an
@@ -83,7 +85,7 @@ class Till:
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
     and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without
     tax and with it, in minor units, `paid_by` the order of each intent. `deposits` are the invoices to which a purchase
-    was attached later.
+    was attached later; `shared` says that one was attached to two.
     """
 
     rng: Random
@@ -98,6 +100,7 @@ class Till:
     sold: dict[str, tuple[int, int]] = field(default_factory=dict)
     paid_by: dict[str, str] = field(default_factory=dict)
     deposits: set[str] = field(default_factory=set)
+    shared: bool = False
     _number: int = 0
 
     def run(self, payments: int) -> None:
@@ -256,11 +259,11 @@ class Till:
         whose session rounds for itself, is never paid, and written off.
         """
         sale = replace(sale, order=self._next("in"), net=sale.total - self._tax(sale.total))
-        deposit = self._deposit(sale)
+        deposit, more = self._deposit(sale)
         left = sale.total - deposit
         self._emit(self._moment(sale.at), "invoice.finalized", self._invoice_of(sale, 0))
         if deposit:
-            self._attach(sale, deposit)
+            self._attach(sale, deposit, more)
         while left:
             part = left if left < 100 or self.rng.random() < 0.3 else self.rng.randrange(50, left)
             left -= part
@@ -277,27 +280,42 @@ class Till:
                 return replace(sale, total=paid, net=round(Fraction(sale.net * paid, sale.total)))
         return sale
 
-    def _deposit(self, sale: _Sale) -> int:
-        """What a session or an intent of its own has brought in the day before; 0 where there was none."""
+    def _deposit(self, sale: _Sale) -> tuple[int, int]:
+        """What a session or an intent of its own has brought in the day before, 0 where there was none.
+
+        And what it has brought in beside that for another invoice, where neither asks for tax.
+        """
         rng = Random(f"{self.start} {sale.intent} deposit")
         if rng.random() >= DEPOSITS:
-            return 0
+            return 0, 0
         amount = sale.total if rng.random() < DEPOSITS else rng.randrange(50, sale.total)
         tax = amount - round(Fraction(sale.net * amount, sale.total))
-        paid, moment = replace(sale, total=amount, charged=amount), self._moment(sale.at - DAY)
+        shared = amount < sale.total == sale.net and Random(f"{self.start} {sale.intent} shared").random() < SHARED
+        more = sale.total // 2 if shared else 0
+        paid = replace(sale, total=amount + more, charged=amount + more)
+        moment = self._moment(sale.at - DAY)
         self.deposits.add(sale.order)
         session = self._next("cs") if rng.random() < 1 / 2 else None
         if session is not None:
             self._emit(moment, "checkout.session.completed", self._session_of(replace(paid, order=session), tax))
         self._paid(moment, paid, session, amount_details={"tax": {"total_tax_amount": tax}})
-        return amount
+        return amount, more
 
-    def _attach(self, sale: _Sale, amount: int) -> None:
-        """The deposit pays its part of the invoice. https://docs.stripe.com/api/invoices/attach_payment."""
+    def _attach(self, sale: _Sale, amount: int, more: int) -> None:
+        """The deposit pays its parts of the invoices. https://docs.stripe.com/api/invoices/attach_payment."""
         moment = self._moment(sale.at + 1)
         self._join(moment, sale, amount, default=False)
         if amount == sale.total:
             self._emit(moment, "invoice.paid", self._invoice_of(sale, amount))
+        if more:
+            other = replace(sale, order=f"{sale.order}_too", total=more, net=more)
+            self._join(moment, other, more, default=False)
+            self._emit(moment, "invoice.paid", self._invoice_of(other, more))
+            self.revenue[sale.currency] += more
+            self.sold[other.order] = more, more
+            self.deposits.add(other.order)
+            self.shared = True
+            Random(f"{self.start} {sale.intent} in any order").shuffle(moment.events)
 
     def _paid(self, moment: Moment, sale: _Sale, reference: str | None = None, **more: Any) -> None:
         """The intent succeeds, in whatever order with the others of its moment."""

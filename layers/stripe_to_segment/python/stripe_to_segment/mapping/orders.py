@@ -185,27 +185,30 @@ def attachable(profile: Profile, invoice: str, paid: Payment) -> bool:
         written.get("counted", False)
         and written.get("currency") == paid.currency
         and order != invoice
-        and _has_purchase(order, written)
         and (written.get("total") or 0) > 0
-        and written.get("paid_at", 0) <= paid.paid_at + SAME_MOMENT
+        and _has_purchase_before(paid.paid_at, order, written)
         for order, written in profile.payments.items()
     )
 
 
-def _has_purchase(order: str, written: JsonObject) -> bool:
-    """Whether a listed payment was stated as an order, or has one as a part, which no event has stated as a part."""
+def _has_purchase_before(moment: int, order: str, written: JsonObject) -> bool:
+    """Whether a listed payment was stated as an order before this moment.
+
+    Or an order is a part of it, which no event has stated as a part; it was paid before the invoice.
+    """
     if order.startswith("in_"):
         return "parts" in written and any(not part.stated_by for part in Payment.read(written).parts.values())
-    return str(written.get("stated_by", "")).startswith(("cs_", "pi_"))
+    purchase = str(written.get("stated_by", "")).startswith(("cs_", "pi_"))
+    return purchase and int(written.get("paid_at", 0)) <= moment + SAME_MOMENT
 
 
 def attached_to(profile: Profile, paid: Payment) -> bool:
-    """Whether an invoice that was paid since, of so much or more, may be one to which this payment was attached."""
-    return any(
+    """Whether an invoice that was paid since may be one to which this payment, or a part of it, was attached."""
+    return bool(paid.total) and any(
         written.get("counted", False)
         and written.get("currency") == paid.currency
         and written.get("stated_by", "").startswith("in_")
-        and (written.get("total") or 0) >= (paid.total or 0) > 0
+        and (written.get("total") or 0) > 0
         and written.get("paid_at", 0) >= paid.paid_at - SAME_SECONDS
         for written in profile.payments.values()
     )

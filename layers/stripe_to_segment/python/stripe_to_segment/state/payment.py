@@ -269,7 +269,19 @@ class Payment:
             tax=less(self.tax, tax),
             parts={**self.parts, payment: left},
         )
-        return rest, Part(amount, revenue, part.stated_by, tax)
+        return rest.paid_as_a_whole(), Part(amount, revenue, part.stated_by, tax)
+
+    def paid_as_a_whole(self) -> Payment:
+        """With what its bill asks for, if its invoice was paid: others have paid what the listed parts have not."""
+        if self.bill is None or not self.complete or (self.total or 0) >= self.bill.due:
+            return self
+        asked = self.bill.shares(self.bill.due)
+        return replace(
+            self,
+            total=self.bill.due,
+            revenue=None if self.revenue is None else max(self.revenue, asked.revenue),
+            tax=None if self.tax is None else max(self.tax, asked.tax),
+        )
 
     def as_part(self, payment: str) -> Payment:
         """The payment that an intent or a session stated, as a part of the invoice that it is now known to pay."""
@@ -301,7 +313,11 @@ class Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
         paid = begun.paid_in_parts
         stated = {name: part for name, part in begun.parts.items() if part.stated_by != NOT_SENT}
-        begun = replace(begun, parts=stated)
+        bill = begun.bill
+        if bill is None and self.total is not None and any(not part.stated_by for part in stated.values()):
+            # Of a purchase as a part, some may turn out to have paid another invoice.
+            bill = Bill(self.total, self.total, self.total if self.revenue is None else self.revenue, self.tax)
+        begun = replace(begun, parts=stated, bill=bill)
         whole = replace(
             self,
             # The parts can exceed the invoice only if they were sent before the invoice was known.
