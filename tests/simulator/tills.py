@@ -133,7 +133,8 @@ def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
     """Every event twice in any order, in batches of any size, while it may wait for the others; the faults at the end.
 
     Then each payment's revenue stands on its calls once, but for a purchase that pays two invoices: the first has the
-    whole of it until an event says otherwise, and may be paid before that.
+    whole of it until an event says otherwise, and may be paid before that. A purchase is rounded for itself, so it may
+    be a cent too much where other parts of its invoice were stated before the two were joined.
     """
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
     events = till.events * 2
@@ -148,7 +149,8 @@ def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
             left = left[size:]
     faults = [f"{event.type} {event.id} still waits" for event in events]
     if not till.shared:
-        faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue")
+        cents = Decimal(len(till.deposits)) / 100
+        faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue", apart=cents)
     return world, [*faults, *_sums_at_the_end(till, world.calls), *replayed(till, world)]
 
 
@@ -203,7 +205,10 @@ def at_the_end(tills: Iterable[Till], calls: Iterable[Mapping[str, Any]]) -> lis
     return [*_faults(lifetime_values(calls), truth, "lifetime_value")]
 
 
-def _faults[Key](said: Mapping[Key, Decimal], truth: Mapping[Key, Decimal], about: str) -> Iterator[str]:
+def _faults[Key](
+    said: Mapping[Key, Decimal], truth: Mapping[Key, Decimal], about: str, *, apart: Decimal = Decimal()
+) -> Iterator[str]:
+    """What differs by more than `apart`."""
     for key in sorted(said.keys() | truth.keys(), key=str):
-        if said.get(key) != truth.get(key):
+        if abs(said.get(key, Decimal()) - truth.get(key, Decimal())) > apart:
             yield f"{about} of {key} is {said.get(key, 0)}, not {truth.get(key, 0)}"
