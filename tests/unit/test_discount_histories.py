@@ -192,6 +192,20 @@ def test_a_discount_has_no_longer_the_coupon_that_an_unknown_one_has_replaced(on
     assert (sum(change for change, _ in changes(world)), shown(world)) == (18, 18)
 
 
+@pytest.mark.parametrize("named", ["at its end alone", "at its beginning alone"])
+def test_a_discount_of_the_customer_ends_in_an_api_version_that_names_it_otherwise(named: str) -> None:
+    """Only one of the two versions gives it an id, so its end was taken for that of another one: it went on."""
+    world, plain = World(), {name: value for name, value in a_discount().items() if name != "id"}
+    first, second = (plain, a_discount()) if named == "at its end alone" else (a_discount(), plain)
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, first, created=NOW + DAY),
+        an_event(REMOVED, second, created=NOW + 2 * DAY),
+        an_event("customer.updated", a_customer(discount=None), previous={"discount": second}, created=NOW + 2 * DAY),
+    )
+    assert (changes(world), shown(world)) == ([(20, "new"), (-10, "contraction"), (10, "expansion")], 20)
+
+
 def test_a_new_discount_of_the_customer_takes_the_place_of_the_last() -> None:
     """A Customer has one; without the end of the first, both lowered the mrr."""
     world = World()

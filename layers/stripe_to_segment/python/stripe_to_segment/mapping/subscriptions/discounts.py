@@ -211,8 +211,8 @@ def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile
         coupons = _unknown(coupons, profile)
     else:
         profile = _without_former(profile, coupons)
-    after, ended = profile.with_discounts(coupons, by_id), reference(gone)
-    if late and gone and ended in profile.own_discounts and ended != reference(gone.get("customer")):
+    after, ended, nameless = profile.with_discounts(coupons, by_id), reference(gone), reference(dig(gone, "customer"))
+    if late and gone and ended in profile.own_discounts and ended != nameless:
         # No id comes twice, so whatever is newer is about another discount.
         return replace(after, own_discounts=tuple(one for one in after.own_discounts if one != ended))
     if late or not (now or gone or OWN in profile.as_of):
@@ -220,6 +220,9 @@ def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile
     marks = {name: at for name, at in profile.as_of.items() if name.startswith(GONE) and at == as_of}
     marks |= {_mark(gone): as_of} if gone else {}
     kept = [one for one in profile.own_discounts if one != ended] if told.ends or moment == as_of else []
+    if moment < as_of and nameless in {ended, *kept}:
+        # It began in an API version where a discount has no id, and ended in one where it has, or the other way round.
+        kept = []
     new = reference(now)
     own = (new, *kept) if new is not None and new not in kept and _mark(now) not in marks else tuple(kept)
     others = {name: at for name, at in after.as_of.items() if not name.startswith(GONE)}
