@@ -513,6 +513,19 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
+def test_a_billing_date_that_is_moved_for_who_pays_for_usage_alone_is_no_trial(*, late: bool) -> None:
+    """No mrr counts usage, so the subscription was taken for a free plan's: a trial started, ended and converted."""
+    world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    usage = an_item(a_price(3, recurring={"usage_type": "metered"}), None)
+    begins = an_event(UPDATED, a_subscription(usage, status="trialing", **moved), previous={"status": "active"})
+    ends = an_event(UPDATED, a_subscription(usage, **moved), previous={"status": "trialing"}, created=NOW + 9 * DAY)
+    world.deliver(an_event(CREATED, a_subscription(usage), created=NOW - DAY))
+    world.deliver(*((ends, begins) if late else (begins, ends)), paid(9 * DAY))
+    assert names(world) == ["Subscription Created", *["Subscription Changed"] * 2, "Subscription Renewed"]
+    assert (told(world, "changed"), shown(world)) == ([["billing_date"]] * 2, 0)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
 @pytest.mark.parametrize("end", [5 * DAY, 9 * DAY], ids=["before the new date", "with it"])
 def test_who_is_cancelled_while_the_billing_date_moves_loses_no_trial(end: int, *, late: bool) -> None:
     """The cancellation of a paying customer stated the end of a trial that had never begun, and a reminder of it."""
@@ -768,6 +781,43 @@ def test_a_pause_on_request_in_a_trial_does_not_end_it() -> None:
     world.deliver(an_event(UPDATED, ended, previous={"status": "trialing"}, created=NOW + 9 * DAY))
     assert names(world)[4:] == ["Trial Ended"]
     assert (sum(told(world)), shown(world)) == (20, 20)
+
+
+@pytest.mark.parametrize("first", [UPDATED, RESUMED, "invoice.paid"])
+def test_a_trial_that_ends_during_a_pause_on_request_ends_with_the_resumption(first: str) -> None:
+    """Nothing stated its end, although it converted."""
+    world, trial = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY, "created": NOW}
+    why = {"status_details": {"paused": {"type": "subscription", "subscription": {"type": "pause_requested"}}}}
+    paused, resumed = a_subscription(**trial | why | {"status": "paused"}), a_subscription(**trial)
+    before = [
+        an_event(CREATED, a_subscription(**trial | {"status": "trialing"}), created=NOW),
+        an_event(UPDATED, paused, previous={"status": "trialing", "status_details": None}, created=NOW + DAY),
+        an_event(PAUSED, paused, created=NOW + DAY),
+    ]
+    after = [
+        an_event(UPDATED, resumed, previous={"status": "paused"} | why, created=NOW + 20 * DAY),
+        an_event(RESUMED, resumed, created=NOW + 20 * DAY),
+        paid(20 * DAY),
+    ]
+    world.deliver(*before, *sorted(after, key=lambda event: event.type != first))
+    trials = sorted(name for name in names(world) if name.startswith("Trial"))
+    assert trials == ["Trial Converted", "Trial Ended", "Trial Started"]
+    again = an_event(UPDATED, resumed, previous={"status": "paused"} | why, created=NOW + 90 * DAY)
+    assert "Trial Ended" not in world.tracks(again), "a pause on request long after the trial"
+
+
+def test_a_trial_that_was_paused_on_request_and_never_resumed_is_lost_with_the_cancellation() -> None:
+    """Nothing stated its end where it was cancelled after the trial's last day."""
+    world, trial = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY, "created": NOW}
+    paused = a_subscription(**trial | {"status": "paused"})
+    world.deliver(
+        an_event(CREATED, a_subscription(**trial | {"status": "trialing"}), created=NOW),
+        an_event(UPDATED, paused, previous={"status": "trialing"}, created=NOW + DAY),
+        an_event(PAUSED, paused, created=NOW + DAY),
+        ended(NOW + 40 * DAY, **trial),
+    )
+    assert names(world)[2:] == ["Subscription Paused", "Subscription Cancelled", "Trial Ended"]
+    assert (told(world, "converted"), sum(told(world))) == ([False], 0)
 
 
 def test_a_trial_that_ends_a_second_time_does_not_lose_the_mrr_with_which_it_ends() -> None:

@@ -11,7 +11,7 @@ from stripe_to_segment.frozen import frozen
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
 
-__all__ = ["LISTED", "SubscriptionRecord", "Watermark"]
+__all__ = ["EARLY", "LISTED", "SubscriptionRecord", "Watermark"]
 
 # The epoch second of an event, and its rank within that second: listed by an import < created < updated < deleted.
 type Watermark = tuple[int, int]
@@ -97,11 +97,19 @@ class SubscriptionRecord:
 
     def counts_nothing_before(self, moment: int) -> bool:
         """Whether it ran before this moment and was over nothing, as a free plan is: a trial is then a first one."""
-        return self.as_of[0] < moment and self.status in {"active", "past_due"} and self.mrr == 0
+        return self._ran_before(moment) and self._for_nothing
 
     def counts_before(self, moment: int) -> bool:
         """Whether it ran before this moment and was not over nothing: a trial then only moves the billing date."""
-        return self.as_of[0] < moment and self.status in {"active", "past_due"} and self.mrr != 0 and not self.on_trial
+        return self._ran_before(moment) and not self._for_nothing and not self.on_trial
+
+    def _ran_before(self, moment: int) -> bool:
+        return self.as_of[0] < moment and self.status in {"active", "past_due"}
+
+    @property
+    def _for_nothing(self) -> bool:
+        # What has no quantity is metered: usage is paid for, although no mrr counts it.
+        return self.mrr == 0 and self.quantity is not None
 
     @property
     def awaits_payment(self) -> bool:
@@ -127,6 +135,11 @@ class SubscriptionRecord:
     def in_trial(self) -> bool:
         """Whether it is in a trial, free or paid, and not in one that only moves the billing date."""
         return (self.on_trial or self.status == "trialing") and (self.moved is None or self.moved != self.trial_end)
+
+    @property
+    def paused_in_trial(self) -> bool:
+        """Whether a pause interrupts its trial; one that follows a trial begins with the end of it."""
+        return self.status == "paused" and self.trialed is not None and self.as_of[0] < self.trialed - EARLY
 
     def newer_than(self, other: SubscriptionRecord) -> bool:
         """Whether this state is later than the other, by the watermarks, and within one second by `came_from`.

@@ -183,6 +183,9 @@ def ended_in_trial(event: StripeEvent[shapes.Subscription], known: Known) -> boo
     # The event that moves the date may still come.
     if moved or (record is not None and start is not None and record.counts_before(start)):
         return False
+    # One that was paused in its trial and never resumed was not paid for.
+    if record is not None and record.paused_in_trial and record.trialed == end:
+        return True
     return _with_the_trial(event, known, late=VERY_LATE if record is not None and record.in_trial else LATE)
 
 

@@ -116,7 +116,7 @@ def moves_billing_date(
             and start is not None
             and not _begins_with_it(before.subscription, start)
         )
-    return after.status == "trialing" and before.status in COUNTING and before.mrr != 0
+    return after.status == "trialing" and before.status in COUNTING and not before.for_nothing
 
 
 def _begins_with_it(subscription: shapes.Subscription, start: int | None) -> bool:

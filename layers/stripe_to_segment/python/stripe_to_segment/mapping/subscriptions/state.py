@@ -83,6 +83,12 @@ class State:
         """The mrr in minor units; a trial counts 0, also a paid one."""
         return 0 if self.on_trial else self.value.counted(self.status)
 
+    @property
+    def for_nothing(self) -> bool:
+        """Whether it is over nothing, as a free plan is. Metered usage is paid for, although no mrr counts it."""
+        main = self.main
+        return self.mrr == 0 and (main is None or not main.price.metered or main.price.unit_amount == 0)
+
     @cached_property
     def main(self) -> Item | None:
         """The item that names the plan: the first licensed one, if possible not a free one; without any, the first."""

@@ -11,6 +11,7 @@ from stripe_to_segment.mapping.subscriptions.mrr_changes import record_after
 from stripe_to_segment.mapping.subscriptions.records import moves_billing_date, record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.mapping.tracking import properties, track
+from stripe_to_segment.state.subscription import EARLY
 from stripe_to_segment.stripe_side.fields import iso_time, text
 from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment.stripe_side.mrr import COUNTING
@@ -79,7 +80,11 @@ class TrialEndingSoon(OnTrial):
 
 def trial_facts(event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known) -> Iterator[Fact]:
     """The facts of an update about a trial."""
-    if before.on_trial == after.on_trial or moves_billing_date(event, before, after, record_in(event, known)):
+    if before.on_trial == after.on_trial:
+        if _ended_while_paused(event, before, after, record_in(event, known)):
+            yield trial_ended(event, after, known, trial=after.trial)
+        return
+    if moves_billing_date(event, before, after, record_in(event, known)):
         return
     trial = after.trial if after.trial[1] is not None else before.trial
     if after.on_trial:
@@ -87,6 +92,19 @@ def trial_facts(event: StripeEvent[shapes.Subscription], before: State, after: S
     elif not (after.status == "paused" and (trial[1] or 0) > event.created):
         # A pause on request interrupts a trial. Its end is stated once, when it has come.
         yield trial_ended(event, after, known, trial=trial)
+
+
+def _ended_while_paused(
+    event: StripeEvent[shapes.Subscription], before: State, after: State, record: SubscriptionRecord | None
+) -> bool:
+    """Whether a trial that a pause on request interrupted was over when the subscription was resumed."""
+    end = after.trial[1]
+    if before.status != "paused" or after.status not in COUNTING or record is None or end is None:
+        return False
+    # The payment with which it is resumed may come first, and so may the event of the resumption.
+    paid_before = record.converted is not None and record.converted + EARLY < event.created
+    on_request = before.paused_because == "pause_requested" or record.paused_in_trial
+    return on_request and record.trialed == end <= event.created and not paid_before
 
 
 def conversion(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
