@@ -11,7 +11,7 @@ import pytest
 
 from stripe_to_segment.mapping.failures import DELAYED
 from stripe_to_segment.mapping.subscriptions.cancellations import CANCELLED_BY
-from stripe_to_segment.mapping.subscriptions.mrr_changes import AFTER_TRIAL
+from stripe_to_segment.mapping.subscriptions.state import FAILED, ON_REQUEST, UNPAID_TRIAL
 from stripe_to_segment.state.subscription import NOT_LIVE
 from stripe_to_segment.stripe_side.discount import PASSING
 from stripe_to_segment.stripe_side.invoice import UNPAID
@@ -41,7 +41,7 @@ PART: dict[str, set[Any]] = {
     "payment_intent.capture_method": {"manual"},
     "payment_method.type": {*DELAYED},
     "subscription.status": {*NOT_LIVE} - {None},
-    "subscription.status_details.paused.subscription.type": {*AFTER_TRIAL} - {None},
+    "subscription.status_details.paused.subscription.type": {*FAILED, ON_REQUEST, UNPAID_TRIAL},
 }
 
 

@@ -783,6 +783,34 @@ def test_a_pause_on_request_in_a_trial_does_not_end_it() -> None:
     assert (sum(told(world)), shown(world)) == (20, 20)
 
 
+@pytest.mark.parametrize("why", ["pause_requested", "first_payment_failure", None])
+@pytest.mark.parametrize("first", [UPDATED, RESUMED, PAUSED, "import"])
+def test_who_was_paused_before_the_stack_and_is_resumed_is_no_new_subscriber(why: str | None, first: str) -> None:
+    """Only what the stack had stated an mrr of was a reactivation; a trial that had no payment method is still new."""
+    for trial, movement in (({}, "reactivation"), (TRIAL | {"created": TRIAL["trial_start"]}, "new")):
+        world, about = World(), why if not trial else "trial_end_without_payment_method"
+        details = about and {"paused": {"type": "subscription", "subscription": {"type": about}}}
+        paused = a_subscription(status="paused", status_details=details, **trial)
+        body, again = a_subscription(**trial), NOW + 20 * DAY
+        if first == "import":
+            world.batch(json.dumps(record_of(paused, Level.STATE, NOW + 10 * DAY, livemode=False)))
+        if first == PAUSED:
+            world.deliver(an_event(PAUSED, paused, created=NOW + DAY))
+        previous = {"status": "paused", "status_details": details}
+        events = [
+            an_event(UPDATED, body, previous=previous, created=again),
+            an_event(RESUMED, body, created=again),
+        ]
+        world.deliver(*sorted(events, key=lambda event: event.type != first))
+        assert told(world, "mrr_movement")[-1] == movement
+
+
+def test_who_was_unpaid_before_the_stack_and_pays_again_is_no_new_subscriber() -> None:
+    world = World()
+    world.deliver(an_event(UPDATED, a_subscription(), previous={"status": "unpaid"}, created=NOW))
+    assert (told(world), told(world, "mrr_movement")) == ([0, 20], ["reactivation"])
+
+
 @pytest.mark.parametrize("first", [UPDATED, RESUMED, "invoice.paid"])
 def test_a_trial_that_ends_during_a_pause_on_request_ends_with_the_resumption(first: str) -> None:
     """Nothing stated its end, although it converted."""

@@ -21,7 +21,7 @@ from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice, pa
 from stripe_to_segment.mapping.subscriptions import listed
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, by_customer
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, has_counted, record_after
 from stripe_to_segment.mapping.subscriptions.records import with_terms
 from stripe_to_segment.mapping.subscriptions.trials import converts
 from stripe_to_segment.state.payment import Payment
@@ -109,7 +109,8 @@ def subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: i
         profile = profile.converted(subscription_id)
     elif subscription_id in profile.invoiced and not record.awaits_payment:
         profile = replace(profile, invoiced={k: v for k, v in profile.invoiced.items() if k != subscription_id})
-    if not profile.subscribed and max(record.counted, change_of(event, known).sent) > 0:
+    counted = max(record.counted, change_of(event, known).sent) > 0
+    if not profile.subscribed and (counted or has_counted(event, known)):
         profile = replace(profile, subscribed=True)
     return Lesson(with_terms(profile, event, known), changed)
 

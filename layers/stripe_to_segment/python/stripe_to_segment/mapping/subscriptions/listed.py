@@ -95,7 +95,7 @@ def has_counted(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
     state = after_of(event, known)
     if event.type.endswith(".deleted"):
         return bool(state.value.amount) and not ended_in_trial(event, known)
-    return bool(state.mrr)
+    return bool(state.mrr) or state.has_counted
 
 
 def _is_lost(event: StripeEvent[shapes.Subscription]) -> bool:

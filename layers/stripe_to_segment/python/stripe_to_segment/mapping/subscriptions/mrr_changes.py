@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of, valued, with_terms
-from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.state import UNPAID_TRIAL, after_of, before_of
 from stripe_to_segment.state.person import over_all
-from stripe_to_segment.stripe_side.fields import dig, text
+from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.subscription import created_at, ended_at
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "change_of",
     "ended_in_trial",
     "growth",
+    "has_counted",
     "movement",
     "opens",
     "record_after",
@@ -50,9 +51,6 @@ VERY_LATE = 3_600
 OPENING = "opening"
 # Statuses whose begin and end have events of their own, with their own mrr_change.
 SEPARATE_FACTS = frozenset({"paused", "canceled"})
-# The reasons of pauses that end a trial. A `first_payment_failure` is that of a renewal.
-# https://docs.stripe.com/changelog/endive/2026-09-30/pause-on-payment-failure
-AFTER_TRIAL = frozenset({None, "trial_end_without_payment_method"})
 
 
 @frozen
@@ -129,8 +127,8 @@ def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | Non
     if event.type.endswith(".deleted"):
         return 0 if _with_the_trial(event, known) else after.value.amount
     if event.type.endswith(".paused"):
-        reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
-        return 0 if _with_the_trial(event, known) or reason in AFTER_TRIAL else after.value.amount
+        unpaid = after.paused_because in {None, UNPAID_TRIAL} and not after.has_counted
+        return 0 if _with_the_trial(event, known) or unpaid else after.value.amount
     return 0
 
 
@@ -205,9 +203,17 @@ def movement(event: StripeEvent[shapes.Subscription], known: Known) -> str | Non
     change = change_of(event, known)
     if change.amount and opens(event, known):
         return OPENING
-    return growth(
-        over_all(known.profile, known.others), text(event.object.get("id")) or "", change.sent, change.amount or 0
-    )
+    person = over_all(known.profile, known.others)
+    if has_counted(event, known):
+        person = replace(person, subscribed=True)
+    return growth(person, text(event.object.get("id")) or "", change.sent, change.amount or 0)
+
+
+def has_counted(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
+    """Whether the event itself shows that the subscription had an mrr, which no event may have stated."""
+    after = after_of(event, known)
+    resumed = event.type.endswith(".resumed") and after.trial[1] is None and after.value.amount != 0
+    return resumed or after.has_counted or before_of(event, known).has_counted
 
 
 def growth(profile: Profile, subscription: str, sent: int, change: int) -> str | None:

@@ -6,7 +6,7 @@ from copy import replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name, worked_out_once
-from stripe_to_segment.mapping.subscriptions.state import after_of, before_of, items_after
+from stripe_to_segment.mapping.subscriptions.state import UNPAID_TRIAL, after_of, before_of, items_after
 from stripe_to_segment.state.subscription import LISTED, SubscriptionRecord
 from stripe_to_segment.stripe_side.discount import coupons_of
 from stripe_to_segment.stripe_side.fields import hash_of, text
@@ -36,8 +36,6 @@ __all__ = ["moves_billing_date", "record_in", "record_of", "valued", "with_terms
 # Seconds after the creation of a subscription within which its first trial may begin.
 LATER = 86_400
 RANKS = {"created": 0, "deleted": 2}
-# The reason of a pause after a trial that nobody paid for.
-UNPAID_TRIAL = "trial_end_without_payment_method"
 
 
 def moment_of(event: StripeEvent[shapes.Subscription]) -> Watermark:

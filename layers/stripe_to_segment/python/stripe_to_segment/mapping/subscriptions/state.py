@@ -18,6 +18,7 @@ from stripe_to_segment.stripe_side.subscription import (
     items_before,
     items_complete,
     items_of,
+    period_of,
     status_of,
     trial_of,
 )
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["State", "after_of", "before_of", "items_after", "items_then"]
+__all__ = ["FAILED", "ON_REQUEST", "UNPAID_TRIAL", "State", "after_of", "before_of", "items_after", "items_then"]
 
 
 # The fields from which the items and the monthly value of a subscription are read.
 PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount"})
+# The reasons of pauses, since 2026-10-28: on request, after a trial that nobody paid for, after a payment that was due.
+# A `first_payment_failure` is that of a renewal.
+# https://docs.stripe.com/changelog/endive/2026-09-30/pause-on-payment-failure
+ON_REQUEST = "pause_requested"
+UNPAID_TRIAL = "trial_end_without_payment_method"
+FAILED = frozenset({"first_payment_failure", "final_payment_failure"})
 
 
 @frozen_with_cache
@@ -82,6 +89,16 @@ class State:
     def mrr(self) -> int | None:
         """The mrr in minor units; a trial counts 0, also a paid one."""
         return 0 if self.on_trial else self.value.counted(self.status)
+
+    @property
+    def has_counted(self) -> bool:
+        """Whether it shows that it had an mrr before its status: unpaid, or paused, but not in or after a trial."""
+        if self.value.amount == 0 or self.status != "paused":
+            return self.value.amount != 0 and self.status == "unpaid"
+        begun, trial_end = period_of(self.subscription)[0], self.trial[1]
+        if trial_end is None or self.paused_because in FAILED:
+            return self.paused_because != UNPAID_TRIAL
+        return self.paused_because == ON_REQUEST and begun is not None and begun >= trial_end
 
     @property
     def for_nothing(self) -> bool:

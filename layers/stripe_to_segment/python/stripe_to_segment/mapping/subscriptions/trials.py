@@ -9,7 +9,7 @@ from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, event_with, key_of
 from stripe_to_segment.mapping.subscriptions.mrr_changes import record_after
 from stripe_to_segment.mapping.subscriptions.records import moves_billing_date, record_in
-from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.mapping.subscriptions.state import ON_REQUEST, after_of
 from stripe_to_segment.mapping.tracking import properties, track
 from stripe_to_segment.state.subscription import EARLY
 from stripe_to_segment.stripe_side.fields import iso_time, text
@@ -103,7 +103,7 @@ def _ended_while_paused(
         return False
     # The payment with which it is resumed may come first, and so may the event of the resumption.
     paid_before = record.converted is not None and record.converted + EARLY < event.created
-    on_request = before.paused_because == "pause_requested" or record.paused_in_trial
+    on_request = before.paused_because == ON_REQUEST or record.paused_in_trial
     return on_request and record.trialed == end <= event.created and not paid_before
 
 
