@@ -512,6 +512,34 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
     assert told(world, "after_trial") == [], "the renewal said that it was the first payment after a trial"
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["the update first", "the invoice first"])
+@pytest.mark.parametrize("subtotal", [0, -1500], ids=["a trial", "with a credit of the unpaid period"])
+def test_a_trial_that_is_extended_after_a_declined_charge_does_not_convert_with_the_invoice_over_nothing(
+    subtotal: int, *, late: bool
+) -> None:
+    """Stripe makes an invoice over nothing with it, which was taken for the first payment."""
+    world, longer = World(), {"trial_start": NOW + 2 * DAY, "trial_end": NOW + 9 * DAY}
+    over_nothing = an_invoice(
+        id="in_0", billing_reason="subscription_update", created=NOW + 2 * DAY, total=subtotal, amount_paid=0
+    )
+    extended = [
+        an_event(
+            UPDATED, a_subscription(status="trialing", **longer), previous={"status": "past_due"}, created=NOW + 2 * DAY
+        ),
+        an_event("invoice.paid", over_nothing, created=NOW + 2 * DAY),
+    ]
+    world.deliver(
+        BEGINS,
+        ENDS,
+        an_event(UPDATED, a_subscription(status="past_due", **TRIAL), previous={"status": "active"}, created=NOW + 1),
+        *(reversed(extended) if late else extended),
+        an_event(UPDATED, a_subscription(**longer), previous={"status": "trialing"}, created=NOW + 9 * DAY),
+    )
+    assert "Trial Converted" not in names(world)
+    world.deliver(paid(9 * DAY))
+    assert names(world).count("Trial Converted") == 1
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
 def test_a_billing_date_that_is_moved_for_who_pays_for_usage_alone_is_no_trial(*, late: bool) -> None:
     """No mrr counts usage, so the subscription was taken for a free plan's: a trial started, ended and converted."""

@@ -21,6 +21,7 @@ __all__ = [
     "InvoiceAmounts",
     "amounts_of",
     "bills_items_alone",
+    "bills_no_period",
     "charged_at_once",
     "due_of",
     "lines_of",
@@ -147,6 +148,15 @@ def bills_items_alone(invoice: shapes.Invoice) -> bool:
     """Whether all its lines are invoice items: it bills no period of the subscription."""
     lines = lines_of(invoice)
     return bool(lines) and all(line.of_item for line in lines) and dig(invoice, "lines", "has_more") is not True
+
+
+def bills_no_period(invoice: shapes.Invoice) -> bool:
+    """Whether an update has made it and it is over nothing before discounts, as that of a trial which begins then.
+
+    One that ends a trial is over the first period, although a coupon or a balance may pay for it.
+    """
+    subtotal = integer(invoice.get("subtotal"))
+    return invoice.get("billing_reason") == "subscription_update" and subtotal is not None and subtotal <= 0
 
 
 def payment_of(invoice: shapes.Invoice) -> str | None:

@@ -47,7 +47,9 @@ def by_invoice(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[Profil
     if record is not None and event.listing is None and record.begins_after_trial(made):
         record = replace(record, trialed=record.trial_end)
         profile = profile.with_subscription(subscription, record)
-    if (record is None or record.awaits_payment) and not read.bills_items_alone(invoice):
+    # Usage is billed at the end of a period: what is paid for by usage alone may owe nothing yet.
+    bills_none = read.bills_no_period(invoice) and (record is None or record.quantity is not None)
+    if (record is None or record.awaits_payment) and not (bills_none or read.bills_items_alone(invoice)):
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
         # An event states the conversion: that of this payment, or the next one of the subscription.
