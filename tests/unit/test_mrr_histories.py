@@ -793,21 +793,23 @@ def test_the_reason_of_a_pause_says_whether_the_subscription_counted_before(reas
     assert told(world) == [opening, -opening]
 
 
-def test_a_pause_on_request_in_a_trial_does_not_end_it() -> None:
+@pytest.mark.parametrize("longer", [0, DAY], ids=["the same end", "a later end"])
+def test_a_pause_on_request_in_a_trial_does_not_end_it(longer: int) -> None:
     """It did, and the trial's own end was no news then: nothing stated the mrr with which the trial ended."""
     world, trial = World(), {"status": "trialing", "trial_start": NOW, "trial_end": NOW + 9 * DAY}
-    paused = a_subscription(**trial | {"status": "paused"})
+    paused, end = a_subscription(**trial | {"status": "paused"}), NOW + 9 * DAY + longer
+    resumed, was = a_subscription(**trial | {"trial_end": end}), {"status": "paused", "trial_end": NOW + 9 * DAY}
     world.deliver(
         an_event(CREATED, a_subscription(**trial, created=NOW), created=NOW),
         an_event(UPDATED, paused, previous={"status": "trialing"}, created=NOW + DAY),
         an_event(PAUSED, paused, created=NOW + DAY),
-        an_event(UPDATED, a_subscription(**trial), previous={"status": "paused"}, created=NOW + 2 * DAY),
-        an_event(RESUMED, a_subscription(**trial), created=NOW + 2 * DAY),
+        an_event(UPDATED, resumed, previous=was, created=NOW + 2 * DAY),
+        an_event(RESUMED, resumed, created=NOW + 2 * DAY),
     )
     assert names(world)[1:] == ["Trial Started", "Subscription Paused", "Subscription Resumed"]
-    ended = a_subscription(**trial | {"status": "active"})
-    world.deliver(an_event(UPDATED, ended, previous={"status": "trialing"}, created=NOW + 9 * DAY))
-    assert names(world)[4:] == ["Trial Ended"]
+    ended = resumed | {"status": "active"}
+    world.deliver(an_event(UPDATED, ended, previous={"status": "trialing"}, created=end), paid(9 * DAY + longer))
+    assert names(world)[4:6] == ["Trial Ended", "Trial Converted"]
     assert (sum(told(world)), shown(world)) == (20, 20)
 
 

@@ -88,7 +88,9 @@ def trial_facts(event: StripeEvent[shapes.Subscription], before: State, after: S
         return
     trial = after.trial if after.trial[1] is not None else before.trial
     if after.on_trial:
-        yield trial_started(event, after, known)
+        # A trial that a pause interrupted goes on, whatever its end is now.
+        if not (before.status == "paused" and (after.trial[0] or event.created) < event.created):
+            yield trial_started(event, after, known)
     elif not (after.status == "paused" and (trial[1] or 0) > event.created):
         # A pause on request interrupts a trial. Its end is stated once, when it has come.
         yield trial_ended(event, after, known, trial=trial)
