@@ -237,7 +237,7 @@ def test_a_customers_own_fixed_amount_in_another_currency_is_looked_up_by_its_co
         body = a_subscription(EUROS, currency="eur", metadata={"note": "1"}, created=NOW)
         world.deliver(an_event(kind, body, created=moment, **previous))
     assert mrrs(world)[1:] == [16]
-    assert api.about_terms == [("subscription_terms", "sub_basic"), ("coupon", "co_five")], "it is remembered"
+    assert api.about_terms == [("coupon", "co_five")], "it is remembered"
 
 
 def test_without_a_key_a_fixed_amount_in_another_currency_is_unknown() -> None:

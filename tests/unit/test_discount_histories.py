@@ -652,6 +652,36 @@ def test_the_products_of_a_coupon_are_read_from_the_api() -> None:
     assert OBJECTS["coupon"].listing == "expand[]=data.applies_to&expand[]=data.currency_options"
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "stated"])
+def test_the_products_of_a_coupon_that_an_event_has_stated_are_read_from_the_api_too(*, named: bool) -> None:
+    """Only a coupon that nothing had stated was read, so one that was made after the deployment had no limit."""
+
+    class Api:
+        def read(self, wanted: Any) -> Any:
+            return {lookup: LIMITED for lookup in wanted if lookup.kind == "coupon"}
+
+    world = World(reader=Api())
+    world.deliver(
+        an_event("coupon.created", HALF, created=NOW - DAY),
+        an_event(CREATED, a_subscription(BASE, EXTRA, discounts=["di_1"]), created=NOW),
+        an_event(APPLIED, a_discount("HALF" if named else HALF, "sub_basic"), created=NOW),
+    )
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (110, 110)
+
+
+def test_a_coupon_that_one_customers_event_states_is_known_for_another_that_only_names_it() -> None:
+    """An endpoint that moves to a newer API version has the coupon's id alone for everybody who comes later."""
+    world, newer = World(), HALF | {"percent_off": 10, "created": NOW}
+    for number, coupon in enumerate((HALF, newer), 1):
+        customer, named = f"cus_{number}", f"cus_{number}_named"
+        world.deliver(
+            an_event(APPLIED, a_discount(coupon, "sub_1", customer=customer), created=NOW),
+            an_event(CREATED, a_subscription(id="sub_2", customer=named, discounts=["di_2"]), created=NOW + DAY),
+            an_event(APPLIED, a_discount("HALF", "sub_2", customer=named, id="di_2"), created=NOW + DAY),
+        )
+        assert shown(world) == (10, 18)[number - 1], "the newest coupon of this id"
+
+
 def test_a_known_limit_outranks_a_payload_that_does_not_state_it() -> None:
     """An import lists coupons with their products, and subscriptions with whole coupons without them."""
     world = World()

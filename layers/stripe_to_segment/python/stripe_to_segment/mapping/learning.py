@@ -17,6 +17,7 @@ from stripe_to_segment.mapping import (
     invoices,
     refunds,
 )
+from stripe_to_segment.mapping.naming import coupons_stated
 from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice, payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions import listed
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, by_customer
@@ -112,7 +113,7 @@ def subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: i
     counted = max(record.counted, change_of(event, known).sent) > 0
     if not profile.subscribed and (counted or has_counted(event, known)):
         profile = replace(profile, subscribed=True)
-    return Lesson(with_terms(profile, event, known), changed)
+    return Lesson(with_terms(profile, event, known), changed, coupons=coupons_stated(event, known.coupons))
 
 
 def listed_subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: int) -> Lesson:
@@ -127,7 +128,8 @@ def listed_subscription(event: StripeEvent[shapes.Subscription], known: Known, _
 def discount(event: StripeEvent[shapes.Discount], known: Known, _rank: int) -> Lesson:
     """The coupon of a discount, and whether the discount is the Customer's own."""
     profile, _ = corrected(event, after_discount(event, known), known)
-    return Lesson(profile, changed=profile.subscriptions != known.profile.subscriptions)
+    changed = profile.subscriptions != known.profile.subscriptions
+    return Lesson(profile, changed=changed, coupons=coupons_stated(event, known.coupons))
 
 
 def coupon(event: StripeEvent[shapes.Coupon], known: Known, _rank: int) -> Lesson:
@@ -350,7 +352,8 @@ def customer(event: StripeEvent[shapes.Customer], known: Known, _rank: int) -> L
     profile, _ = by_customer(event, profile, known)
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
     changed = not event.previous or bool(event.previous.keys() & TRAIT_FIELDS)
-    return Lesson(profile, changed=changed or profile.subscriptions != known.profile.subscriptions)
+    changed = changed or profile.subscriptions != known.profile.subscriptions
+    return Lesson(profile, changed=changed, coupons=coupons_stated(event, known.coupons))
 
 
 # The fields from which a price has its name.

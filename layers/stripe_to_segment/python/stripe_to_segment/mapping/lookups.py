@@ -15,7 +15,7 @@ from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.subscriptions.discounts import with_own_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, items_after
 from stripe_to_segment.stripe_side.api_terms import NO_TERMS, api_terms
-from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, named_only, read_coupon
+from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, read_coupon
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
@@ -78,8 +78,9 @@ def lookups(
         tiers = _foreign_tiers(event)
         if read_from_stripe(event, memory, "subscription_terms", object_id):
             wanted += [("coupon", coupon) for coupon in _without_amount(event, profile)]
-    if event.about == "customer.discount":
-        named = named_only(coupons_of([event.object]))
+    if event.about == "customer.discount" and not event.type.endswith(".deleted"):
+        # No event states the products that a coupon is limited to, whether it states the coupon or names it.
+        wanted += [("coupon", coupon) for coupon in coupons_needed(event)]
     wanted += [("coupon", coupon) for coupon in named if f"{event.scope}:{coupon}" not in memory.coupons]
     read = [] if settings.sends_line_descriptions else products_read(event, memory)
     products = (*products_needed(event), *read)
