@@ -512,6 +512,24 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
     assert told(world, "after_trial") == [], "the renewal said that it was the first payment after a trial"
 
 
+@pytest.mark.parametrize("plan", [0, 2000], ids=["the same plan", "another plan"])
+def test_who_pays_for_usage_beside_a_free_plan_has_a_trial_of_another_plan_alone(plan: int) -> None:
+    world, trial = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    usage = an_item(a_price(3, id="price_usage", recurring={"usage_type": "metered"}), None, id="si_usage")
+    free, other = (an_item(a_price(amount, id=f"price_{amount}")) for amount in (0, plan))
+    previous = {"status": "active"} | ({"items": {"data": [free, usage]}} if plan else {})
+    world.deliver(
+        an_event(CREATED, a_subscription(free, usage), created=NOW - DAY),
+        an_event(UPDATED, a_subscription(other, usage, status="trialing", **trial), previous=previous, created=NOW),
+        an_event(
+            UPDATED, a_subscription(other, usage, **trial), previous={"status": "trialing"}, created=NOW + 9 * DAY
+        ),
+        paid(9 * DAY),
+    )
+    trials = [name for name in names(world) if name.startswith("Trial")]
+    assert trials == (["Trial Started", "Trial Ended", "Trial Converted"] if plan else [])
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["the update first", "the invoice first"])
 @pytest.mark.parametrize("subtotal", [0, -1500], ids=["a trial", "with a credit of the unpaid period"])
 def test_a_trial_that_is_extended_after_a_declined_charge_does_not_convert_with_the_invoice_over_nothing(

@@ -114,7 +114,9 @@ def moves_billing_date(
             and start is not None
             and not _begins_with_it(before.subscription, start)
         )
-    return after.status == "trialing" and before.status in COUNTING and not before.for_nothing
+    # Who has a free plan and pays for usage gets a trial of another plan, and not of this one.
+    pays = not before.for_nothing or (before.has_usage and before.bought == after.bought)
+    return after.status == "trialing" and before.status in COUNTING and pays
 
 
 def _begins_with_it(subscription: shapes.Subscription, start: int | None) -> bool:

@@ -106,6 +106,11 @@ class State:
         main = self.main
         return self.mrr == 0 and (main is None or not main.price.metered or main.price.unit_amount == 0)
 
+    @property
+    def has_usage(self) -> bool:
+        """Whether metered usage of it costs something."""
+        return any(item.price.metered and item.price.unit_amount != 0 for item in self.items)
+
     @cached_property
     def main(self) -> Item | None:
         """The item that names the plan: the first licensed one, if possible not a free one; without any, the first."""
