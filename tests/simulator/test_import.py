@@ -49,6 +49,14 @@ def test_any_shop_imported_at_any_moment_has_the_balance_of_stripe(seed: int, or
     assert found[1] == []
 
 
+@pytest.mark.parametrize(("seed", "level"), [(182, "state"), (182, "history"), (195, "state"), (384, "opening")])
+def test_a_payment_that_has_paid_two_invoices_is_imported_with_both(seed: int, level: str) -> None:
+    """The second invoice of a list counted nothing, as its payment had counted with the first."""
+    found = of_till(seed, 0, level, shared=True)
+    assert found is not None
+    assert found[1] == []
+
+
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
 @settings(max_examples=settings().max_examples // 2)
 # A late event joined the user whom the import had named, so no call showed the traits again.

@@ -309,8 +309,11 @@ class Payment:
         total = self.total if charged_at else None
         return left, Payment(self.currency, total=total, paid_at=charged_at, refunds=theirs, disputes=disputed)
 
-    def completing(self, begun: Payment) -> Payment:
-        """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
+    def completing(self, begun: Payment, *, beyond: bool = True) -> Payment:
+        """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it.
+
+        `beyond` says that it counts what the parts have brought in beyond that.
+        """
         paid = begun.paid_in_parts
         stated = {name: part for name, part in begun.parts.items() if part.stated_by != NOT_SENT}
         bill = begun.bill
@@ -321,8 +324,8 @@ class Payment:
         whole = replace(
             self,
             # The parts can exceed the invoice only if they were sent before the invoice was known.
-            total=max(self.total or 0, paid.total),
-            revenue=None if self.revenue is None else max(self.revenue, paid.revenue),
+            total=max(self.total or 0, paid.total if beyond else 0),
+            revenue=None if self.revenue is None else max(self.revenue, paid.revenue if beyond else 0),
             parts=stated,
         )
         return whole.joined(replace(begun, parts={}) if begun.parts else begun)
