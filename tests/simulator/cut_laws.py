@@ -51,7 +51,7 @@ def of_till(seed: int, order: int, level: str, *, shared: bool = False) -> tuple
     one in which a purchase pays two invoices only the lifetime values, and only if asked: docs/import.md names the
     rest.
     """
-    till = a_till(Random(seed), payments=4)
+    till = a_till(Random(seed), payments=4, sharing=shared)
     if not (till.joined and till.referenced) or till.shared is not shared:
         return None
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
