@@ -68,8 +68,11 @@ class Screen:
 
     def segment_is(self, behaviour: str) -> None:
         """Flip Segment's switch, and wait until Segment behaves so."""
+        choice = self.page.get_by_role("radio", name=behaviour, exact=True)
         with self.switched():
-            self.page.get_by_role("radio", name=behaviour, exact=True).check()
+            # Not `check`, which looks only once: the stream may be about to draw the switch anew.
+            choice.click()
+        expect(choice).to_be_checked()
 
     def switched(self) -> AbstractContextManager[object]:
         """Flip the switch inside of this: the page shows the new state before Segment has it."""

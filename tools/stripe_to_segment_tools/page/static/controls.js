@@ -60,7 +60,8 @@ let chosen = null;
 async function flip(behaviour) {
   chosen = behaviour;
   const { error } = await ordered("segment", { behaviour });
-  setTimeout(() => { chosen = null; showState(); }, error ? 0 : 1000);
+  // Unless another one was chosen since.
+  setTimeout(() => { if (chosen === behaviour) chosen = null; showState(); }, error ? 0 : 1000);
 }
 
 async function redrive(which) {
