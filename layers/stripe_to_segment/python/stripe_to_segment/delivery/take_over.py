@@ -94,10 +94,8 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn:
             continue
         for owner in sorted(owners.keys() & found.keys()):
             taken.marked.append(found[owner].moved(record))
-            facts = [_named_by(found[owner], fact) for fact in owners[owner]]
-            taken.owned += facts
-            for fact in facts:
-                memory.learn(fact)
+            taken.owned += owners[owner]
+            memory.owners |= {fact.key: record for fact in owners[owner]}
             profile = profile.with_payments_of(found[owner])
             for payment in found[owner].payments:
                 # The order that it paid may have become known since.
@@ -108,15 +106,6 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn:
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
     return taken
-
-
-def _named_by(record: Profile, fact: Learnt) -> Learnt:
-    """The order of a payment, which is an invoice where the record that kept the payment knows of one.
-
-    Another batch may have joined the two there after this batch read the order, and before it read the record.
-    """
-    order = None if fact.names_another else record.order_paid_by(fact.itself)
-    return replace(fact, value=order) if order else fact
 
 
 def _taken_over(kept: Mapping[str, dict[str, list[Learnt]]], store: Store) -> dict[str, Profile]:

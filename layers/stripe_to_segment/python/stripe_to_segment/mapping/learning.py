@@ -183,13 +183,9 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
     intents_paid = dict.fromkeys(each for each in (paid_by, *invoices.payments_of(event, known)) if each)
     for intent in intents_paid:
         profile = profile.with_paid(invoice_id, by=intent)
-    # One payment may have paid several invoices.
-    others = (
-        [one for one in profile.orders_paid_by(paid_by) if one.startswith("in_") and one != invoice_id]
-        if paid_by
-        else []
-    )
-    keys = (invoice_id, paid_by) if paid_by and not others else (invoice_id,)
+    # A payment of several invoices counts once for each.
+    elsewhere = any(one.startswith("in_") and one != invoice_id for one in profile.orders_paid_by(paid_by or ""))
+    keys = (invoice_id, paid_by) if paid_by and not elsewhere else (invoice_id,)
     # If the invoice does not name its payment, invoice_payment.paid will, which names no customer.
     unnamed = read_invoice.payment_of(event.object) is None and payment is not None and payment.total
     owned = (

@@ -154,7 +154,7 @@ def guessed_for(event: StripeEvent, known: Known, order: str) -> str:
     """The payment that the event names, if only amount and time match it to this order; else empty."""
     payment = payment_named(event) or event.id
     joined = {payment, known.orders.get(payment), reference(event.object.get("invoice"))}
-    return "" if order in joined or order in known.profile.orders_paid_by(payment) else payment
+    return "" if order in joined else payment
 
 
 def paying_invoice(profile: Profile, paid: Payment) -> str | None:
