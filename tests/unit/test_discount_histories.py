@@ -175,6 +175,15 @@ def test_a_discount_that_gets_another_coupon_is_removed_and_applied(*, known: bo
     assert stated == [one for pair in zip(applied, removed, strict=True) for one in pair]
 
 
+def test_a_discount_that_is_replaced_by_another_of_the_same_coupon_is_removed_and_applied() -> None:
+    """Only the coupons were compared."""
+    world, again = World(), a_discount(id="di_2")
+    world.deliver(an_event(APPLIED, a_discount(), created=NOW))
+    world.deliver(an_event("customer.discount.updated", again, previous={"id": "di_1"}, created=NOW + DAY))
+    stated = [(one["event"], one["properties"]["discount_id"]) for one in world.calls if one["type"] == "track"]
+    assert stated == [("Discount Applied", "di_1"), ("Discount Removed", "di_1"), ("Discount Applied", "di_2")]
+
+
 @pytest.mark.parametrize("on", [None, "sub_basic"], ids=["the customer", "the subscription"])
 def test_a_discount_has_no_longer_the_coupon_that_an_unknown_one_has_replaced(on: str | None) -> None:
     """As long as nothing stated the new coupon, the former one lowered the mrr, and afterwards it still did."""
