@@ -105,6 +105,14 @@ def test_a_request_without_a_signature_triggers_no_alarm(
     assert spoken.metrics == {"RequestsRefused": 1}
 
 
+def test_a_line_names_the_source_of_the_users_id_unless_the_user_is_remembered(spoken: Spoken) -> None:
+    """Each byte of a line is paid for with every event, and most users are remembered."""
+    for source in ("metadata", "remembered", "unknown"):
+        reported(RecordOutcome(Record("record", "{}"), Status.DELIVERED, event=EVENT, identity_source=source))
+    assert [line.get("identity", "absent") for line in spoken.lines] == ["metadata", "absent", "unknown"]
+    assert spoken.metrics["Identity.remembered"] == 1
+
+
 def test_a_secret_that_cannot_be_read_is_counted_as_not_ready(spoken: Spoken, monkeypatch: pytest.MonkeyPatch) -> None:
     knock(monkeypatch, request(), secret=None)
     assert spoken.metrics == {"NotReady": 1}

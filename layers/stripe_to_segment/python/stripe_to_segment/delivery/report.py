@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.mapping.identity import IdentitySource
 from stripe_to_segment.mapping.unknown_numbers import UNKNOWN_DISCOUNT, UNKNOWN_PRICE
 from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.reasons import Reason
@@ -106,7 +107,10 @@ def _fields(outcome: RecordOutcome) -> dict[str, object]:
         fields["received"] = outcome.record.received
     fields |= {name: said for name, said in (("reason", outcome.reason), ("detail", outcome.detail)) if said}
     if (event := outcome.event) is not None:
-        fields |= about(event) | {"identity": outcome.identity_source}
+        fields |= about(event)
+        # The usual source goes without saying.
+        if outcome.identity_source != IdentitySource.REMEMBERED:
+            fields["identity"] = outcome.identity_source
     if outcome.calls:
         fields["calls"] = list(outcome.calls)
     if outcome.unknown:
