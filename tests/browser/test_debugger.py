@@ -13,6 +13,8 @@ from stripe_to_segment_tools.samples.scenarios import SCENARIOS
 from tests.browser.looking import contrast
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
     from tests.browser.conftest import Screen
 
 SIZES = [(400, 860), (1024, 768), (1600, 1000)]
@@ -36,6 +38,25 @@ def test_a_sample_event_appears_by_itself_with_its_calls(screen: Screen) -> None
     expect(detail.locator(".call .checks .good")).to_have_count(6)
     expect(detail.locator(".call .checks .bad")).to_have_count(0)
     expect(detail.get_by_label("From Stripe")).to_contain_text('"customer.subscription.created"')
+
+
+def test_the_switch_stays_where_it_was_put_last(screen: Screen) -> None:
+    """Put twice within a second, it showed the first choice again until Segment had the second one."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    screen.segment_is("Slow")
+    screen.page.route("**/segment", hold)
+    up = screen.page.get_by_role("radio", name="Up", exact=True)
+    up.click()
+    screen.page.wait_for_timeout(1_500)
+    expect(up).to_be_checked(timeout=1)
+    with screen.switched():
+        held[0].continue_()
+    screen.page.unroute("**/segment")
+    expect(up).to_be_checked()
 
 
 def test_an_event_waits_while_segment_is_down_and_is_delivered_when_it_returns(screen: Screen) -> None:
