@@ -209,7 +209,11 @@ def test_a_checkout_session_adds_up(each: Any) -> None:
 
 @of_kind("charge")
 def test_a_refund_is_the_difference_to_the_running_total_before(each: Any) -> None:
-    charge, before = each.event["data"]["object"], each.event["data"]["previous_attributes"]
+    charge, before = each.event["data"]["object"], each.event["data"].get("previous_attributes", {})
+    if each.type != "charge.refunded":
+        # Other events of a charge state no refund.
+        assert "amount_refunded" not in before
+        return
     assert before["amount_refunded"] < charge["amount_refunded"] <= charge["amount"]
     assert charge["refunded"] == (charge["amount_refunded"] == charge["amount"])
 
@@ -246,7 +250,9 @@ def test_objects_that_belong_together_name_each_other() -> None:
     intents |= {one["payment_intent"]: one["amount_total"] for one in sessions if one["payment_intent"]}
     intents |= {one["id"]: one["amount_received"] for one in objects("payment_intent") if one["amount_received"]}
     for charge in objects("charge"):
-        assert intents[charge["payment_intent"]] == charge["amount"]
+        # One that failed, expired or waits to be captured has brought in nothing.
+        if charge["amount_captured"]:
+            assert intents[charge["payment_intent"]] == charge["amount"]
     charges = {one["latest_charge"]: one["id"] for one in objects("payment_intent")}
     for one in (*objects("refund"), *objects("dispute")):
         assert charges[one["charge"]] == one["payment_intent"]
