@@ -127,7 +127,10 @@ class Changes:
     def _coupon(self, items: Sequence[Item]) -> Coupon:
         """A coupon over everything, or over one product alone, which may leave the subscription later."""
         coupon = self.market.coupon()
-        return replace(coupon, product=self.stream.rng.choice(items).price.product) if self._chance(0.3) else coupon
+        if not self._chance(0.3):
+            return coupon
+        product = self.stream.rng.choice(items).price.product
+        return replace(coupon, id=f"{coupon.id}_{product}", product=product)
 
     def _stack(self) -> int:
         """How many coupons may stand on one subscription: where only one is shown with its worth, no more than one."""

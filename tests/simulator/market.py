@@ -78,17 +78,14 @@ class Market:
         return Price(identity, "prod_usage", self.currency, Decimal("2.5"), *interval, metered=True)
 
     def coupon(self) -> Coupon:
-        """A coupon over a percentage or over a fixed amount."""
-        identity, discount = f"co_{self.number()}", f"di_{self.number()}"
+        """A coupon over a percentage or over a fixed amount, which other customers have too."""
+        discount = f"di_{self.number()}"
         duration = self.rng.choice(("forever", "forever", "once", "repeating"))
         if self.rng.random() < 0.4:
-            return Coupon(identity, discount, amount=self._round(self.rng.choice((100, 250, 400))), duration=duration)
-        return Coupon(
-            identity,
-            discount,
-            percent=Decimal(self.rng.choice(("10", "12.5", "25.5", "33.33", "50", "100"))),
-            duration=duration,
-        )
+            amount = self._round(self.rng.choice((100, 250, 400)))
+            return Coupon(f"co_{duration}_{amount}{self.currency}", discount, amount=amount, duration=duration)
+        percent = Decimal(self.rng.choice(("10", "12.5", "25.5", "33.33", "50", "100")))
+        return Coupon(f"co_{duration}_{int(percent * 100)}", discount, percent=percent, duration=duration)
 
     def seats(self, price: Price) -> int:
         """A quantity that suits the price."""
