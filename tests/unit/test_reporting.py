@@ -55,7 +55,6 @@ def test_a_line_has_the_outcome_of_a_record_and_nothing_personal(spoken: Spoken)
         "detail": "words",
         "event_id": "evt_1",
         "event_type": "customer.updated",
-        "livemode": True,
         "account": "acct_1",
         "calls": ["identify", "Customer Deleted"],
         "identity": "metadata",
@@ -63,6 +62,12 @@ def test_a_line_has_the_outcome_of_a_record_and_nothing_personal(spoken: Spoken)
     }
     assert "example.com" not in spoken.text
     assert "secret" not in spoken.text
+
+
+@pytest.mark.parametrize("livemode", [True, False])
+def test_only_the_line_of_a_test_event_says_its_mode(spoken: Spoken, livemode: bool) -> None:
+    reported(replace(outcome(Status.DELIVERED), event=replace(EVENT, livemode=livemode)))
+    assert spoken.lines[0].get("livemode", "left out") == ("left out" if livemode else False)
 
 
 @pytest.mark.parametrize(

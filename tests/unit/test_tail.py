@@ -182,6 +182,13 @@ def test_ctrl_c_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch, logs: Lo
     assert "evt_1" in result.stdout
 
 
+def test_a_line_that_says_no_mode_is_of_a_live_event_if_it_is_of_any(logs: Logs) -> None:
+    an_event(logs, 1)
+    logs.write("deliver", outcome="delivered", event_id="evt_2", ago=40)
+    logs.write("receive", message="no", outcome="refused", reason="wrong", ago=30)
+    assert [line["livemode"] for line in told("--outcome", "delivered", "--outcome", "refused")] == [False, True, None]
+
+
 def test_long_lines_are_kept_whole_without_a_terminal(logs: Logs) -> None:
     an_event(logs, 1, "dead", detail="x" * 500)
     (line,) = run().stdout.splitlines()

@@ -112,11 +112,11 @@ def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
 
 
 def about(event: EventHead) -> dict[str, object]:
-    """The fields of a log line that identify an event."""
+    """The fields of a log line that identify an event; that it is of the live mode goes without saying."""
     return {
         "event_id": event.id[:LONGEST],
         "event_type": event.type[:LONGEST],
-        "livemode": event.livemode,
+        "livemode": None if event.livemode else False,
         "account": event.account and event.account[:LONGEST],
     }
 
