@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import ssl
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.testing
-from httpx._transports import default
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -36,7 +36,7 @@ def project() -> Path:
 # Tests call the command line hundreds of times, and each time it would be made anew, from the types of all its options,
 # and read the certificates of all authorities.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
-default.create_ssl_context = cache(default.create_ssl_context)  # type: ignore[attr-defined]
+ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
 def pytest_collection_finish() -> None:

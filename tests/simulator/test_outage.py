@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.simulator.function_in_time import FINE, MOST_RECEIVES
 from tests.simulator.queue_in_time import Says
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # A sample. A hundred thousand take a minute or two: make test PYTEST=tests/simulator/test_outage.py BACKLOG=100000
 BACKLOG = int(os.environ.get("BACKLOG", "4000"))
+# The payments of a busy customer in a second; ten in `make test-fast`.
+OFTEN = min(settings().max_examples, 25)
 # Of events that wait for days, each costs thousands of receives.
 WAITING = 20
 
@@ -129,7 +132,7 @@ def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(
     made: Making, user: str | None, seconds: int, receives: float, *, at_once: bool
 ) -> None:
     """Batches with the same customer went back to the queue again and again: 780 s, and 11.7 receives an event."""
-    events = 25 * seconds
+    events = OFTEN * seconds
     pack = made(lambda _: FINE)
     pack.pay_often(events, seconds, user=user, at_once=at_once)
     pack.drain()

@@ -29,7 +29,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core import responses
 from moto.core.serialize import XFormedAttributePicker
-from moto.core.utils import method_names_from_class
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.sqs import models as sqs
 
 from stripe_to_segment.observability import logger, metrics
 from stripe_to_segment.segment_side.calls import Call, encode, identifier
@@ -230,8 +231,9 @@ class Faulty:
 
 
 # Hundreds of tests ask moto for thousands of answers. It spends a quarter of a request on what is always the same:
-# the methods of a service, and the names under which a field may stand in a plain dict.
+# the methods of a service, its names in Python, and those under which a field may stand in a plain dict.
 responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
+responses.camelcase_to_underscores = sqs.camelcase_to_underscores = cache(camelcase_to_underscores)  # type: ignore[attr-defined]
 _possible_keys = XFormedAttributePicker.get_possible_keys
 
 
