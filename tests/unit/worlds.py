@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,26 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment_tools.tracking_plan import TrackingPlan
 
-from stripe_to_segment_tools.tracking_plan import violations
+from stripe_to_segment_tools.tracking_plan import plan_under
 from tests.unit.shapes import NOW
 
 ACCEPTED = Answer(Meaning.ACCEPTED)
+# What differs between calls of the same form.
+VARYING = re.compile(rb'"messageId":"[^"]*"|[0-9]+')
+# The forms of calls, each with the plan, of which one has kept to it.
+KEEPING: set[tuple[TrackingPlan, bytes]] = set()
+
+
+def keeps_to_the_plan(call: Call, settings: Settings) -> None:
+    """Hold a call against the tracking plan, once for all that differ in digits only: it takes longer than the call."""
+    plan = plan_under(settings)
+    form = (plan, VARYING.sub(b"0", call.encoded))
+    if form not in KEEPING:
+        wrong = plan.violations(json.loads(call.encoded))
+        assert not wrong, f"against the tracking plan: {'; '.join(wrong)}"
+        KEEPING.add(form)
 
 
 def unchanged(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +84,8 @@ class World:
     def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         self.requests.append([call.message_id for call in calls])
         if self.enrich is unchanged:
-            wrong = [sentence for call in calls for sentence in violations(json.loads(call.encoded), self.settings)]
-            assert not wrong, f"against the tracking plan: {'; '.join(wrong)}"
+            for call in calls:
+                keeps_to_the_plan(call, self.settings)
         answers = {call.message_id: self.answer(call) for call in calls}
         arrived = [call.body for call in calls if answers[call.message_id].meaning is Meaning.ACCEPTED]
         self.calls += [{**body, "livemode": livemode} for body in arrived]

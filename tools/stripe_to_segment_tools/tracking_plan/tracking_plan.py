@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import Property
     from stripe_to_segment_tools.tracking_plan.schemas import Schema
 
-__all__ = ["TrackingPlan", "violations"]
+__all__ = ["TrackingPlan", "plan_under", "violations"]
 
 KINDS = ("identify", "group", "track")
 # The buckets that each kind of call must have; every other bucket is forbidden.
@@ -138,9 +138,13 @@ class TrackingPlan:
 
 def violations(call: Mapping[str, Any], settings: Settings | None = None) -> list[str]:
     """The violations of the plan under these settings in a call, one readable sentence for each."""
-    chosen = settings or Settings()
-    renames, traits = tuple(chosen.rename_events.items()), (chosen.personal_traits, chosen.hash_email)
-    return _plan_for(chosen.revenue_events, renames, chosen.drop_events, *traits).violations(call)
+    return plan_under(settings or Settings()).violations(call)
+
+
+def plan_under(settings: Settings) -> TrackingPlan:
+    """The tracking plan under these settings; the same one for all that agree in what it depends on."""
+    renames, traits = tuple(settings.rename_events.items()), (settings.personal_traits, settings.hash_email)
+    return _plan_for(settings.revenue_events, renames, settings.drop_events, *traits)
 
 
 @lru_cache(maxsize=32)
