@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,22 @@ def test_only_jobs_of_the_environment_can_assume_the_role() -> None:
             "token.actions.githubusercontent.com:sub": "repo:${Repository}:environment:${Environment}",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("your-company/stripe-to-segment", True),
+        ("your-company@123456/stripe-to-segment@456789", True),
+        ("your-company@123456/stripe-to-segment", False),
+        ("your-company/*", False),
+        ("repo:your-company/stripe-to-segment", False),
+    ],
+)
+def test_the_repository_is_named_as_in_a_jobs_token(name: str, *, taken: bool) -> None:
+    """A repository made since July 2026 has ids in its tokens; the role refused them, and their form as a parameter."""
+    body = yaml.load((PROJECT / "docs/deploy-role.yaml").read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    assert bool(re.fullmatch(body["Parameters"]["Repository"]["AllowedPattern"], name)) is taken
 
 
 def test_no_statement_allows_all_actions() -> None:
