@@ -84,7 +84,9 @@ def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]
         stack.put_keys(**KEYS)
         stack.more_outputs["AlarmTopicArn"] = TOPIC
         stack.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=True)
+        set_up(stack.dynamodb, there=True)
         stack.cloudwatch.alarm("stripe-to-segment-dead-letters", "OK", TOPIC)
+        stack.resources.alarms = ["stripe-to-segment-dead-letters"]
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         with Door(stack, stack.logs) as entrance:
             stack.webhook_url = f"{entrance.url}/webhooks/stripe"
@@ -92,6 +94,14 @@ def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]
             assert CliRunner().invoke(app, ["register", *AT]).exit_code == 0
             assert CliRunner().invoke(app, ["prime", "--decline"]).exit_code == 0
             yield stack
+
+
+def set_up(dynamodb: Any, *, there: bool) -> None:
+    """The settings that a table has by the template, or that one lacks which was restored from a backup."""
+    expiry = {"Enabled": there, "AttributeName": "expires_at"}
+    dynamodb.update_time_to_live(TableName=TABLE, TimeToLiveSpecification=expiry)
+    backups = {"PointInTimeRecoveryEnabled": there}
+    dynamodb.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=backups)
 
 
 def run(*words: str) -> Result:
@@ -413,6 +423,7 @@ def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: D
     [
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", False),
         ("UPDATE_IN_PROGRESS", True),
+        ("REVIEW_IN_PROGRESS", True),
         ("UPDATE_ROLLBACK_COMPLETE", True),
         ("ROLLBACK_FAILED", True),
     ],
@@ -420,6 +431,15 @@ def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: D
 def test_a_failed_deployment_is_reported(here: Deployed, status: str, wrong: bool) -> None:
     here.status = status
     assert ("stack" in failed("--no-event")) is wrong
+
+
+def test_a_stack_whose_first_change_set_was_declined_waits_for_no_deployment(here: Deployed) -> None:
+    """`doctor` said to wait until the deployment is over, which never begins."""
+    here.status = "REVIEW_IN_PROGRESS"
+    assert failed("--no-event")["stack"] == (
+        "stripe-to-segment is only planned: its change set was not carried out",
+        "deploy again: make deploy",
+    )
 
 
 def test_a_function_that_cannot_run_and_a_queue_that_is_not_polled_are_reported(here: Deployed) -> None:
@@ -624,6 +644,25 @@ def test_alarms_that_are_gone_or_tell_nobody_are_reported(here: Deployed) -> Non
     assert [*failed("--no-event")] == ["alarms"]
 
 
+def test_an_alarm_that_is_gone_among_others_is_reported(here: Deployed) -> None:
+    """Only a stack without any alarm was noticed; the one on dead letters could be missing."""
+    here.resources.alarms += ["stripe-to-segment-events-wait", "stripe-to-segment-write-key"]
+    here.cloudwatch.alarm("stripe-to-segment-write-key", "OK", "arn:aws:sns:eu-central-1:1:another")
+    said, fix = failed("--no-event")["alarms that are gone"]
+    assert said == "events-wait, write-key: gone, or they tell the topic no more"
+    assert fix.endswith("A part of the stack is gone")
+
+
+def test_a_table_that_lacks_the_settings_of_the_template_is_reported(here: Deployed) -> None:
+    """A table that is restored from a backup has neither expiry nor backups, and nothing said so."""
+    set_up(here.dynamodb, there=False)
+    found = failed("--no-event")
+    assert {name: fix.split(" --table-name ")[0] for name, (_, fix) in found.items()} == {
+        "state's expiry": "aws dynamodb update-time-to-live",
+        "state's backups": "aws dynamodb update-continuous-backups",
+    }
+
+
 def test_the_concurrency_of_the_account_and_the_rest_for_webhooks_are_reported() -> None:
     assert said_of("concurrency") == (
         "the account has 10 in this region, 10 of them not reserved; "
@@ -753,6 +792,24 @@ def test_a_lost_network_is_not_reported_as_a_fault_of_the_stack(here: Deployed) 
 def test_a_webhook_that_accepts_unsigned_requests_is_reported(here: Deployed) -> None:
     here.door.refuses = False
     assert failed()["unsigned request"][0] == '200: {"received": true}'
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"),
+    [
+        (404, "A part of the stack is gone"),
+        (403, "A part of the stack is gone"),
+        (429, "door-refuses"),
+        (500, "receive-errors"),
+        (503, "receive-errors"),
+    ],
+)
+def test_what_a_broken_door_answers_is_reported_with_its_section(
+    here: Deployed, monkeypatch: pytest.MonkeyPatch, status: int, fix: str
+) -> None:
+    """It said to deploy again, which brings back neither an API that is gone nor a permission."""
+    monkeypatch.setattr(here.door, "respond", lambda handler, _: say(status, b'{"message":"no"}')(handler))
+    assert failed()["unsigned request"][1].endswith(f"docs/operations.md, {fix}")
 
 
 def test_a_webhook_that_does_not_answer_is_reported(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.state.circuit import circuit_name
-from stripe_to_segment_tools.commands.doctor.check import GONE, bad, good, unknown
+from stripe_to_segment_tools.commands.doctor.check import GONE, bad, good, guarded, unknown
 from stripe_to_segment_tools.terminal.moments import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.access.stack import Stack
@@ -33,9 +34,12 @@ OUTPUTS = (
     *(f"{name}FunctionName" for name in FUNCTIONS),
 )
 ALIAS = "live"
+ALARM = "AWS::CloudWatch::Alarm"
 # The parts of a version that a deployment can change.
 VERSIONED = ("CodeSha256", "Layers", "Environment", "MemorySize", "Timeout", "Architectures")
 DEPLOY = "deploy again: make deploy"
+# The state after a first change set that somebody has declined.
+ONLY_PLANNED = "REVIEW_IN_PROGRESS"
 # As the alarms queue-not-worked and events-wait.
 LONG_WAIT_SECONDS = 3600
 # Events of a subscription come once a month at least.
@@ -59,6 +63,8 @@ def check_deployment(stack: Stack) -> Iterator[Check]:
             f"{stack.name}: {stack.status}, the last deployment did not succeed",
             f"read the reason in CloudFormation, {DEPLOY}",
         )
+    elif stack.status == ONLY_PLANNED:
+        yield bad("stack", f"{stack.name} is only planned: its change set was not carried out", DEPLOY)
     elif stack.status.endswith("_IN_PROGRESS") and "CLEANUP" not in stack.status:
         yield bad("stack", f"{stack.name}: {stack.status}", "wait until the deployment is over, then try again")
     elif missing:
@@ -153,6 +159,8 @@ def check_queues(stack: Stack) -> Iterator[Check]:
         yield bad("events queue", said, look)
     else:
         yield good("events queue", said)
+    waiting, under_way = _depth(stack, "ImportQueueUrl")
+    yield good("import queue", f"{waiting} to be fetched, {under_way} under way or waiting for another try")
     dead, held = _depth(stack, "DeadLetterQueueUrl")
     if dead + held:
         yield bad("dead letters", f"{dead + held}", f"stripe-to-segment dlq list {again}")
@@ -236,6 +244,7 @@ def check_alarms(stack: Stack) -> Iterator[Check]:
     if not mine:
         yield bad("alarms", "none of the stack's alarms tells its topic", GONE)
         return
+    yield from guarded("alarms that are gone", partial(_check_all_alarms, stack, {each["AlarmName"] for each in mine}))
     # As `aws cloudwatch disable-alarm-actions` leaves them, for the time of some work on the stack.
     mute = [alarm["AlarmName"] for alarm in mine if not alarm.get("ActionsEnabled", True)]
     if mute:
@@ -249,6 +258,20 @@ def check_alarms(stack: Stack) -> Iterator[Check]:
         yield bad(f"alarm {name}", said, f"docs/operations.md, {name}")
     if not ringing:
         yield good("alarms", f"{len(mine)}, none is in alarm")
+
+
+def _check_all_alarms(stack: Stack, mine: Collection[str]) -> Iterator[Check]:
+    """Report the alarms that the deployment has made, and that are not among these. Not for the local stack."""
+    if stack.local:
+        return
+    pages = stack.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack.name)
+    made = [each for page in pages for each in page["StackResourceSummaries"] if each["ResourceType"] == ALARM]
+    names = {each["PhysicalResourceId"].removeprefix(f"{stack.name}-") for each in made} - {
+        name.removeprefix(f"{stack.name}-") for name in mine
+    }
+    if names:
+        said = f"{', '.join(sorted(names))}: gone, or they tell the topic no more"
+        yield bad("alarms that are gone", said, GONE)
 
 
 def _duration(seconds: float) -> str:

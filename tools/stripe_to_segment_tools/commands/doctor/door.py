@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.state.circuit import circuit_name
-from stripe_to_segment_tools.commands.doctor.check import bad, good, unknown
+from stripe_to_segment_tools.commands.doctor.check import GONE, bad, good, unknown
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
 from stripe_to_segment_tools.commands.send.command import UnreachableError, send
 from stripe_to_segment_tools.commands.tail.command import OutcomeLog
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_door", "harmless_event"]
 
-OK, BAD_REQUEST = 200, 400
+OK, BAD_REQUEST, FORBIDDEN, NOT_FOUND, TOO_MANY_REQUESTS, INTERNAL = 200, 400, 403, 404, 429, 500
 # In addition to the time for which a batch may wait to fill up: a cold start, and the delay of CloudWatch Logs.
 PATIENCE_SECONDS = 45.0
 PAUSE_SECONDS = 1.0
@@ -74,12 +74,12 @@ def check_door(stack: Stack, settings: Settings) -> Iterator[Check]:
     # Without a secret there is no signature to send.
     knocked = _post(stack, event, [])
     if knocked is None:
-        yield bad("unsigned request", f"nothing answers at {stack.webhook_url}", "deploy again: make deploy")
+        yield bad("unsigned request", f"nothing answers at {stack.webhook_url}", f"if this machine is online, {GONE}")
         return
     if knocked.status == BAD_REQUEST:
         yield good("unsigned request", "refused with 400")
     else:
-        yield bad("unsigned request", f"{knocked.status}: {knocked.body}", "deploy again: make deploy")
+        yield bad("unsigned request", f"{knocked.status}: {knocked.body}", _fix_of(knocked.status))
     name = circuit_name(livemode=livemode)
     if stack.store().circuits([name])[name].tripped:
         yield unknown("signed event", "not sent: the circuit is open, so all events wait", "try again afterwards")
@@ -93,6 +93,18 @@ def check_door(stack: Stack, settings: Settings) -> Iterator[Check]:
         return
     yield good("signed event", f"accepted with 200 in {sent.milliseconds} ms: {event['id']}")
     yield _delivered(stack, log, event["id"])
+
+
+def _fix_of(status: int | None) -> str:
+    """What to do about this answer, if any, to a request that has to be refused with 400."""
+    if status in {FORBIDDEN, NOT_FOUND}:
+        # Of an API without the route, or of none.
+        return GONE
+    if status == TOO_MANY_REQUESTS:
+        return "docs/operations.md, door-refuses"
+    if status is None or status >= INTERNAL:
+        return "docs/operations.md, receive-errors"
+    return "deploy again: make deploy"
 
 
 def _delivered(stack: Stack, log: OutcomeLog, event: str) -> Check:

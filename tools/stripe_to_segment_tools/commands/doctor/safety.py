@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.commands.doctor.check import LOCKED, bad, good
+from stripe_to_segment_tools.commands.doctor.check import LOCKED, bad, good, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,9 @@ PENDING, ENDED = "PendingConfirmation", "Deleted"
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
 RESTORE = "docs/operations.md, Restoring the StateTable"
 LOST = {"INACCESSIBLE_ENCRYPTION_CREDENTIALS": LOCKED, "ARCHIVING": RESTORE, "ARCHIVED": RESTORE}
+EXPIRING = frozenset({"ENABLED", "ENABLING"})
+EXPIRE = "--time-to-live-specification Enabled=true,AttributeName=expires_at"
+BACK_UP = "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
 
 
 def check_concurrency(stack: Stack) -> Iterator[Check]:
@@ -98,13 +102,14 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
 
 
 def check_state(stack: Stack) -> Iterator[Check]:
-    """Check that the StateTable can be used, and is protected from deletion if it holds data.
+    """Check that the StateTable can be used, is protected from deletion if it holds data, and has all its settings.
 
     Not for the local stack, which is temporary.
     """
     if stack.local:
         return
-    table = stack.client("dynamodb").describe_table(TableName=stack.output("StateTableName"))["Table"]
+    client, name = stack.client("dynamodb"), stack.output("StateTableName")
+    table = client.describe_table(TableName=name)["Table"]
     # DynamoDB updates this count about every six hours.
     items, status = table.get("ItemCount", 0), table.get("TableStatus", "ACTIVE")
     if status in LOST:
@@ -116,3 +121,17 @@ def check_state(stack: Stack) -> Iterator[Check]:
         yield bad("state", said, "make deploy, which sets ProtectState=true on an existing stack")
     else:
         yield good("state", "empty, and not protected from deletion yet: the next `make deploy` does")
+    if status not in LOST:
+        yield from guarded("state's settings", partial(_check_restored, client, name))
+
+
+def _check_restored(client: Any, name: str) -> Iterator[Check]:
+    """Report the settings of the table that one restored from a backup lacks."""
+    expiry = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"]
+    if expiry not in EXPIRING:
+        said = "nothing expires: the table keeps all that it was ever told"
+        yield bad("state's expiry", said, f"aws dynamodb update-time-to-live --table-name {name} {EXPIRE}")
+    found = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    if found["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] != "ENABLED":
+        said = "no moment is backed up: what is deleted or spoiled is lost"
+        yield bad("state's backups", said, f"aws dynamodb update-continuous-backups --table-name {name} {BACK_UP}")
