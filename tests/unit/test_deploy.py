@@ -18,7 +18,7 @@ from stripe_to_segment_tools.commands.deploy.__main__ import main
 from stripe_to_segment_tools.commands.deploy.answers import Answers, Sources, read_answers, write_answers
 from stripe_to_segment_tools.commands.deploy.deployment import Project, deploy
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
-from stripe_to_segment_tools.commands.deploy.parameters import as_sam_reads, check, read_parameters
+from stripe_to_segment_tools.commands.deploy.parameters import as_sam_reads, check, check_together, read_parameters
 from stripe_to_segment_tools.commands.deploy.stack import LONGEST_NAME
 from tests.unit.cloud_formation import SAM_STACK_ID, CloudFormation
 
@@ -33,6 +33,7 @@ VARIABLES = {
     "ALARM_EMAIL": "oncall@example.com",
     "DELIVERY_MODE": "send",
 }
+ONE_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:one-AbCdEf"
 SET = {
     "SegmentEndpoint": "https://events.eu1.segmentapis.com",
     "AlarmEmail": "oncall@example.com",
@@ -221,25 +222,14 @@ def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
         ({"PARAMETERS": "DropEvents='Checkout"}, "PARAMETERS cannot be read (No closing quotation)"),
         ({"ALARM_EMAIL": "oncall"}, "ALARM_EMAIL must be an email address, or none, not 'oncall'"),
         ({"PARAMETERS": "ReconcileSchedule='rate(6 hour)'"}, "ReconcileSchedule must be rate(1 hour)"),
+        ({"PARAMETERS": "BatchSize=٣"}, "BatchSize must be 1 to 100 events, not '٣'"),
         (
-            {"PARAMETERS": "ReconcileSchedule='rate(2 days)'"},
-            "ReconcileQuietHours must be more than the 48 hours of ReconcileSchedule",
+            {"PARAMETERS": "KeysSecretArn=arn:aws:secretsmanager:us-east-1:123456789012:secret:keys-AbCdEf"},
+            "KeysSecretArn is in us-east-1, and the stack in eu-central-1",
         ),
         (
-            {"PARAMETERS": "ReconcileSchedule='cron(0 4 ? * MON-FRI *)'"},
-            "ReconcileQuietHours must be more than the longest pause of ReconcileSchedule, which leaves out days",
-        ),
-        (
-            {"PARAMETERS": "AuditSchedule='cron(0 4 1 * ? *)' AuditQuietHours=24"},
-            "AuditQuietHours must be more than the longest pause of AuditSchedule, which leaves out days",
-        ),
-        (
-            {"PARAMETERS": "AuditSchedule='rate(7 days)'"},
-            "AuditQuietHours must be more than the 168 hours of AuditSchedule",
-        ),
-        (
-            {"PARAMETERS": "DeliverReservedConcurrency=4"},
-            "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency",
+            {"PARAMETERS": "KmsKeyArn=arn:aws:kms:eu-west-1:123456789012:key/mrk-1"},
+            "KmsKeyArn is in eu-west-1, and the stack in eu-central-1",
         ),
         (
             {"PARAMETERS": 'RenameEvents={"Order Completed":"Sold"}'},
@@ -261,6 +251,54 @@ def test_invalid_answers_are_reported_before_aws_is_called(desk: Desk, given: di
 
 
 @pytest.mark.parametrize(
+    ("set_here", "told"),
+    [
+        (
+            "ReconcileSchedule='rate(2 days)'",
+            "ReconcileQuietHours must be more than the 48 hours of ReconcileSchedule",
+        ),
+        (
+            "ReconcileSchedule='cron(0 4 ? * MON-FRI *)'",
+            "ReconcileQuietHours must be more than the longest pause of ReconcileSchedule, which leaves out days",
+        ),
+        (
+            "AuditSchedule='cron(0 4 1 * ? *)' AuditQuietHours=24",
+            "AuditQuietHours must be more than the longest pause of AuditSchedule, which leaves out days",
+        ),
+        (
+            "AuditSchedule='rate(7 days)'",
+            "AuditQuietHours must be more than the 168 hours of AuditSchedule",
+        ),
+        (
+            "DeliverReservedConcurrency=4",
+            "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency",
+        ),
+        (
+            f"SigningSecretArn={ONE_SECRET} KeysSecretArn={ONE_SECRET}",
+            "SigningSecretArn and KeysSecretArn name one secret",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_reported_before_anything_changes(
+    desk: Desk, set_here: str, told: str
+) -> None:
+    desk.variables = VARIABLES | {"PARAMETERS": set_here}
+    with pytest.raises(DeployError, match=re.escape(told)):
+        desk.deploy()
+    assert (desk.ran, desk.aws.asked) == ([], ["describe_stacks"])
+
+
+def test_a_value_is_held_against_those_that_stay_in_the_stack(desk: Desk) -> None:
+    """It was held against the template's defaults: 72 quiet hours of the stack counted as 48, and 20 batches as 5."""
+    desk.aws.status, desk.aws.parameters = "UPDATE_COMPLETE", {"ReconcileQuietHours": "72", "MaximumConcurrency": "20"}
+    desk.variables = VARIABLES | {"PARAMETERS": "ReconcileSchedule='rate(2 days)'"}
+    desk.deploy()
+    desk.variables = VARIABLES | {"PARAMETERS": "DeliverReservedConcurrency=10"}
+    with pytest.raises(DeployError, match="DeliverReservedConcurrency must be 0 or at least MaximumConcurrency"):
+        desk.deploy()
+
+
+@pytest.mark.parametrize(
     "schedule", ["cron(0 4 * * ? *)", "cron(0/15 * ? * * *)", "cron(0 4 1/1 * ? *)", "rate(6 hours)"]
 )
 def test_a_schedule_of_every_day_needs_no_more(desk: Desk, schedule: str) -> None:
@@ -279,7 +317,9 @@ def test_a_schedule_that_leaves_out_days_goes_with_more_quiet_hours(desk: Desk) 
 def test_every_default_of_the_template_is_one_that_it_takes() -> None:
     parameters = read_parameters(CHECKOUT / "template.yaml")
     assert len(parameters) > 40
-    check({name: parameter.default for name, parameter in parameters.items()}, parameters)
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    check(defaults, parameters, "eu-central-1")
+    check_together(defaults, parameters)
 
 
 def test_settings_in_their_former_place_are_not_ignored(desk: Desk) -> None:

@@ -75,7 +75,7 @@ def test_the_settings_that_it_shows_are_some_that_the_template_takes() -> None:
     (shown,) = re.findall(r"^```toml\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
     given = tomllib.loads(shown)["parameters"]
     assert len(given) == 3
-    check(given, PARAMETERS)
+    check(given, PARAMETERS, "eu-central-1")
 
 
 def test_every_parameter_that_it_names_exists() -> None:

@@ -11,6 +11,7 @@ import typer
 from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     ProfileNotFound,
@@ -70,6 +71,7 @@ def test_an_output_that_is_not_there_is_a_stack_of_another_template(monkeypatch:
         (refusal("AccessDenied", "DescribeStacks"), "AccessDenied"),
         (refusal("ExpiredToken", "DescribeStacks"), "ExpiredToken.*; log in with `aws sso login`"),
         (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials; log in with `aws sso login`"),
+        (InvalidRegionError(region_name="us east 1"), "supported format; name it with --region or AWS_DEFAULT_REGION$"),
         (NoRegionError(), "You must specify a region; name it with --region or AWS_DEFAULT_REGION$"),
         (
             ProfileNotFound(profile="nix"),

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     HTTPClientError,
+    InvalidRegionError,
     NoRegionError,
     ParamValidationError,
     ProfileNotFound,
@@ -201,7 +202,7 @@ def unreachable(error: BotoCoreError, region: str = REGION, profile: str = PROFI
 
     `region` and `profile` are the options and variables for these.
     """
-    if isinstance(error, NoRegionError):
+    if isinstance(error, NoRegionError | InvalidRegionError):
         advice = f"name it with {region}"
     elif isinstance(error, ProfileNotFound):
         advice = f"name another one with {profile}"

@@ -17,7 +17,13 @@ from stripe_to_segment_tools.commands.deploy.answers import (
     write_answers,
 )
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
-from stripe_to_segment_tools.commands.deploy.parameters import SCHEDULED, as_sam_reads, check, read_parameters
+from stripe_to_segment_tools.commands.deploy.parameters import (
+    SCHEDULED,
+    as_sam_reads,
+    check,
+    check_together,
+    read_parameters,
+)
 from stripe_to_segment_tools.commands.deploy.stack import (
     SAM_STACK,
     find,
@@ -85,8 +91,9 @@ def deploy(project: Project, sources: Sources) -> None:
     client = project.client(region)
     parameters = read_parameters(project.folder / "template.yaml")
     set_here = parameters_from(sources, saved.parameters, lambda: _set_in(find(client, name)), parameters)
-    check(set_here, parameters)
+    check(set_here, parameters, region)
     found = find(client, name)
+    check_together(_set_in(found if found is not None and found.stands else None) | set_here, parameters)
     answers = Answers(name, region, set_here)
     if sources.ask is not None and answers != saved:
         # Saved before the deployment, so that the same command can continue after a failure.
@@ -106,8 +113,8 @@ def deploy(project: Project, sources: Sources) -> None:
     _say_what_is_there(find(client, name), answers, first=not stands)
 
 
-def _set_in(found: Found | None) -> Mapping[str, str]:
-    return found.parameters if found else {}
+def _set_in(found: Found | None) -> dict[str, str]:
+    return dict(found.parameters) if found else {}
 
 
 def _usual_name(folder: Path) -> str:

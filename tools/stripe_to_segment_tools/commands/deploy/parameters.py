@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["SCHEDULED", "Parameter", "as_sam_reads", "check", "read_parameters", "toml_text"]
+__all__ = ["SCHEDULED", "Parameter", "as_sam_reads", "check", "check_together", "read_parameters", "toml_text"]
 
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 # Minutes, hours, day of the month, month, day of the week, year.
@@ -37,6 +37,8 @@ EVERY = frozenset({"*", "?", "1/1", "*/1"})
 DAY_LEFT_OUT = 48
 # The functions with a schedule, and an alarm that rings where they have not run for the hours of their parameter.
 SCHEDULED = ("Reconcile", "Audit")
+# The parameters that name something by its ARN, in which the fourth part is the region.
+REGIONAL = ("SigningSecretArn", "KeysSecretArn", "KmsKeyArn")
 HOURS = {"minute": 1 / 60, "hour": 1, "day": 24}
 
 
@@ -63,7 +65,7 @@ class Parameter:
         return ""
 
     def _is_within(self, value: str) -> bool:
-        return value.isdecimal() and (self.least or 0) <= int(value) <= (self.most or 0)
+        return value.isascii() and value.isdecimal() and (self.least or 0) <= int(value) <= (self.most or 0)
 
 
 class _Loader(SafeLoader):
@@ -91,9 +93,15 @@ def _parameter(name: str, stated: dict[str, Any]) -> Parameter:
     )
 
 
-def check(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
+def check(given: Mapping[str, str], parameters: Mapping[str, Parameter], region: str) -> None:
     """Raise DeployError if template or functions do not accept these values, with all problems in one line."""
-    if flaws := [*_flaws(given, parameters)] or [*_contradictions(given, parameters), *_refusals(given)]:
+    if flaws := [*_flaws(given, parameters)] or [*_elsewhere(given, region), *_refusals(given)]:
+        raise DeployError("; ".join(flaws))
+
+
+def check_together(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
+    """Raise DeployError if some of these values, with those that stay in the stack, contradict each other."""
+    if flaws := [*_contradictions(given, parameters)]:
         raise DeployError("; ".join(flaws))
 
 
@@ -107,13 +115,15 @@ def _flaws(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Ite
 
 
 def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Iterator[str]:
-    """Contradictions between values, which the template's own rules cannot express."""
+    """Contradictions between values; most of them the template's own rules cannot express."""
 
     def number(name: str) -> int:
         return int(given.get(name) or parameters[name].default)
 
     if 0 < number("DeliverReservedConcurrency") < number("MaximumConcurrency"):
         yield "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency, or batches are refused"
+    if given.get("SigningSecretArn") and given["SigningSecretArn"] == given.get("KeysSecretArn"):
+        yield "SigningSecretArn and KeysSecretArn name one secret: the function on the internet could read the keys"
     for name in SCHEDULED:
         schedule, quiet = given.get(f"{name}Schedule", ""), number(f"{name}QuietHours")
         if rate := RATE.fullmatch(schedule):
@@ -122,6 +132,13 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
                 yield f"{name}QuietHours must be more than the {hours:g} hours of {name}Schedule, or its alarm rings"
         elif (cron := CRON.fullmatch(schedule)) and {*cron.groups()} - EVERY and quiet <= DAY_LEFT_OUT:
             yield f"{name}QuietHours must be more than the longest pause of {name}Schedule, which leaves out days"
+
+
+def _elsewhere(given: Mapping[str, str], region: str) -> Iterator[str]:
+    """What is in another region than the stack, whose functions would look for it in their own."""
+    for name in REGIONAL:
+        if (arn := given.get(name)) and (there := arn.split(":")[3]) != region:
+            yield f"{name} is in {there}, and the stack in {region}"
 
 
 def _refusals(given: Mapping[str, str]) -> Iterator[str]:
