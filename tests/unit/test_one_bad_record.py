@@ -21,7 +21,7 @@ from stripe_to_segment.state.person import user_digest
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import decoded
 from tests.unit.edges import TABLE
-from tests.unit.shapes import a_charge, a_customer, a_dispute, a_refund, a_subscription, an_event, an_invoice
+from tests.unit.shapes import NOW, a_charge, a_customer, a_dispute, a_refund, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
@@ -289,6 +289,59 @@ def test_a_missed_event_whose_item_cannot_be_read_is_queued(table: Any, kind: st
     other = an_event("customer.created", a_customer(id="cus_good"))
     found = missing([refund.body, other.body], DynamoStore(table, TABLE), World().settings)
     assert {event.id for event in found} == {refund.id, other.id}
+
+
+COUPON = {"id": "C10", "percent_off": 10, "duration": "forever"}
+NAMED = {"id": "di_1", "customer": "cus_basic", "start": NOW, "source": {"type": "coupon", "coupon": "C10"}}
+DISCOUNTED = OF_A_USER | {"discounts": ["di_1"]}
+REFUND = {"id": "re_1", "amount": 500, "currency": "usd", "status": "succeeded", "created": NOW}
+
+
+def linked(world: World) -> None:
+    """A user with two customers, one with a discount that only names its coupon, and a refund before its payment."""
+    world.deliver(
+        an_event("customer.discount.created", NAMED),
+        an_event("customer.subscription.created", DISCOUNTED),
+        an_event("coupon.created", COUPON),
+        an_event("customer.created", a_customer(id="cus_b", metadata={"user_id": "user_1"})),
+        an_event("invoice_payment.paid", PAID | {"customer": None}),
+        an_event("invoice.paid", an_invoice(id="in_1")),
+        an_event("refund.created", REFUND | {"payment_intent": "pi_2"}),
+    )
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"format": {"N": str(FORMAT + 1)}}, {"version": {"S": "x"}, "as_of": {"S": "x"}}]
+)
+@pytest.mark.parametrize(
+    ("item", "kind", "body"),
+    [
+        ("profile#own:test:cus_b", "customer.subscription.updated", DISCOUNTED | {"quantity": 3}),
+        ("profile#own:test:cus_b", "customer.created", a_customer(id="cus_c", metadata={"user_id": "user_1"})),
+        ("profile#own:test:pi_2", "invoice.paid", an_invoice(id="in_2", payment_intent="pi_2")),
+        ("order#own:test:in_1", "charge.dispute.created", a_dispute(payment_intent="pi_1")),
+        ("order#own:test:in_1", "refund.created", REFUND | {"id": "re_2", "payment_intent": "pi_1"}),
+        ("coupon#own:test:C10", "customer.subscription.updated", DISCOUNTED | {"quantity": 3}),
+    ],
+    ids=["the user's other", "of a new one's user", "taken over", "a dispute's owner", "a refund's owner", "coupon"],
+)
+def test_an_event_waits_for_an_item_that_others_lead_to(
+    table: Any, item: str, kind: str, body: dict[str, Any], attributes: dict[str, Any]
+) -> None:
+    """Such an item counted as none: lifetime_value and mrr lacked the other customer's, a dispute was nobody's."""
+    world = World(DynamoStore(table, TABLE))
+    linked(world)
+    kept = table.get_item(TableName=TABLE, Key={"pk": {"S": item}})["Item"]
+    table.put_item(TableName=TABLE, Item=kept | attributes)
+    world = World(DynamoStore(table, TABLE))
+    world.now += 3600
+    event = an_event(kind, body)
+    (outcome,) = beside(world, json.dumps(event.body))
+    reason = "newer_record" if "format" in attributes else "broken_record"
+    assert (outcome.status, outcome.reason, outcome.detail) == (Status.RETRY, reason, item)
+    assert len(world.calls) == 1, "nothing but the good event's"
+    table.put_item(TableName=TABLE, Item=kept)
+    assert world.batch(event)[0].status is Status.DELIVERED
 
 
 def test_every_item_says_its_format(table: Any) -> None:

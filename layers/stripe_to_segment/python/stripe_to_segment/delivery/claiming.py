@@ -58,7 +58,7 @@ class Claiming:
         except StoreUnavailableError as unavailable:
             progress.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
             return Prepared()
-        work, again, others = self._by_person(work, persons, taken.busy, progress)
+        work, again, others = self._by_person(work, persons, taken, progress)
         learnt += self._translate(work, memory, persons, progress)
         learnt = named_once(learnt, [one.event for one in work])
         errors: Mapping[str, Exception] = {}
@@ -85,16 +85,16 @@ class Claiming:
         return Prepared(ready, again, others)
 
     def _by_person(
-        self, work: list[Work], persons: Persons, busy: Mapping[str, tuple[str, int]], progress: Progress
+        self, work: list[Work], persons: Persons, taken: Taken, progress: Progress
     ) -> tuple[list[Work], list[Work], list[Work]]:
         """The work whose persons are free, the work that met a newer record, and the work that waits for others."""
-        if not (persons.records or busy):
+        if not (persons.records or taken.busy or taken.unreadable):
             return work, [], []
-        busy = {**busy, **persons.busy}
+        busy = {**taken.busy, **persons.busy}
         free: list[Work] = []
         again: list[Work] = []
         others: list[Work] = []
-        for one in progress.readable(work, lambda one: persons.unreadable(one.key)):
+        for one in progress.readable(work, lambda one: taken.unreadable.get(one.key) or persons.unreadable(one.key)):
             if one.key in busy:
                 progress.wait_for(one, *busy[one.key])
                 others.append(one)

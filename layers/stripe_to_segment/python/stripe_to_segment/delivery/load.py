@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Known
@@ -22,7 +23,7 @@ from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from typing import Any, Protocol
 
     from stripe_to_segment.mapping.identity import Stated
@@ -87,7 +88,9 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     }
     if named - needed:
         # Their own events may have stated their amounts since.
-        memory.coupons.update(store.load(named - needed).coupons)
+        stated = store.load(named - needed)
+        memory.coupons.update(stated.coupons)
+        memory.unreadable |= stated.unreadable
     return memory
 
 
@@ -104,9 +107,18 @@ def settle(keys: Collection[str], memory: Memory, store: Store) -> None:
             memory.profiles[key] = settled(profile, receipt)
 
 
-def unreadable(event: StripeEvent, memory: Memory) -> str:
-    """The reason why an item that this event needs cannot be read; empty if all of them can."""
-    return next((memory.unreadable[key] for key in keys_of(event) if key in memory.unreadable), "")
+def unreadable(event: StripeEvent, memory: Memory) -> tuple[str, str] | None:
+    """The reason why an item that this event needs cannot be read, and the item; None if all of them can."""
+    needed = itertools.chain(keys_of(event), _led_to(event, memory)) if memory.unreadable else ()
+    return next(((memory.unreadable[key], "#".join(key)) for key in needed if key in memory.unreadable), None)
+
+
+def _led_to(event: StripeEvent, memory: Memory) -> Iterator[tuple[str, str]]:
+    """The items to which others led: the invoices of the event's payments, and the coupons that its record names."""
+    keys = [f"{event.scope}:{payment}" for payment in orders_needed(event)]
+    yield from (("order", f"{event.scope}:{memory.orders[key]}") for key in keys if key in memory.orders)
+    if (record := memory.profiles.get(event.profile_key)) is not None:
+        yield from (("coupon", f"{event.scope}:{coupon}") for coupon in record.named_coupons)
 
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:

@@ -88,6 +88,7 @@ def _read_owners(orders: set[str], memory: Memory, store: Store) -> None:
         memory.asked |= read.asked
         memory.alone |= read.alone
         memory.orders |= read.orders
+        memory.unreadable |= read.unreadable
 
 
 def _payers(events: Sequence[StripeEvent], memory: Memory) -> dict[str, str]:

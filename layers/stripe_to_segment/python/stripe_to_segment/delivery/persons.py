@@ -79,7 +79,8 @@ class Persons:
     payment or an opt-out as a guest. `marked` are those of which a record is marked, because another batch may be about
     to list a guest's payment in them. `alone` says that no record shares a person with another record, a guest's
     payment or another batch, as is usual. `busy` is the delivery for which a record waits, `stale` are records that
-    another batch wrote after they were read, and `leased` says that a person was claimed.
+    another batch wrote after they were read, `broken` those that cannot be read with the reason, and `leased` says that
+    a person was claimed.
     """
 
     settings: Settings
@@ -94,6 +95,7 @@ class Persons:
     alone: bool = True
     busy: dict[str, tuple[str, int]] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
     leased: bool = False
 
     def meet(self, statements: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store) -> None:
@@ -160,12 +162,18 @@ class Persons:
         """The pairs of person and record that are no longer tied, without those that were tied again."""
         return {(key, one) for key, one in self.moves if one in self.current and key not in self.current[one]}
 
-    def unreadable(self, record: str) -> str:
-        """The reason why the person of a record cannot be read; empty if it can be, or if it is not needed."""
-        for key, records in self.records.items():
-            if record in records and (reason := self._person(key).unreadable):
-                return reason
-        return ""
+    def unreadable(self, record: str) -> tuple[str, str] | None:
+        """The reason why the person of a record, or another record of the person, cannot be read, and which of them.
+
+        None if all can be read. Without one the person's traits would lack an amount.
+        """
+        for key in (key for key, records in self.records.items() if record in records):
+            person = self._person(key)
+            if person.unreadable:
+                return person.unreadable, f"person#{key}"
+            for one in sorted(self.broken.keys() & person.records):
+                return self.broken[one], f"profile#{one}"
+        return None
 
     def after(
         self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
@@ -333,7 +341,9 @@ class Persons:
             if self._is_summed_up(key)
             for record in records | self.records[key]
         }
-        read = store.load([("profile", key) for key in wanted]).profiles if wanted else {}
+        loaded = store.load([("profile", key) for key in wanted])
+        self.broken |= {record: reason for (_, record), reason in loaded.unreadable.items()}
+        read = loaded.profiles
         memory.siblings |= {record: profile for record, profile in read.items() if record not in memory.profiles}
         self.stale |= {
             record

@@ -44,12 +44,12 @@ class Progress:
         """Go on under a new delivery id, once the claims so far have their receipt."""
         self.claimed, self.leased, self.delivery = [], False, _delivery_id()
 
-    def readable(self, work: Iterable[Work], why_not: Callable[[Work], str]) -> list[Work]:
-        """The work whose items can be read; the rest waits for a newer release or a repaired item."""
+    def readable(self, work: Iterable[Work], why_not: Callable[[Work], tuple[str, str] | None]) -> list[Work]:
+        """The work whose items can be read; the rest waits for a newer release or a repaired item, which is named."""
         left: list[Work] = []
         for one in work:
-            if reason := why_not(one):
-                self.outcomes[one.record.id] = RecordOutcome(one.record, Status.RETRY, reason, event=one.event)
+            if found := why_not(one):
+                self.outcomes[one.record.id] = RecordOutcome(one.record, Status.RETRY, *found, event=one.event)
             else:
                 left.append(one)
         return left

@@ -32,11 +32,13 @@ class Taken:
     same time then fails, and finds the customer. `owned` are the payments with their owners, to be written after them,
     so that a record that could not be written takes over again. `busy` are the records that take over nothing yet,
     because another batch may be sending what is claimed there: each with that delivery and the end of its lease.
+    `unreadable` are those that would take over what cannot be read: each with the reason and the item.
     """
 
     marked: list[Profile] = field(default_factory=list)
     owned: list[Learnt] = field(default_factory=list)
     busy: dict[str, tuple[str, int]] = field(default_factory=dict)
+    unreadable: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def by(self, records: Collection[str]) -> Taken:
         """What these records take over."""
@@ -84,8 +86,11 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn:
     taken = Taken()
     if not kept:
         return taken
-    found = _taken_over(kept, store)
+    found, broken = _taken_over(kept, store)
     for record, owners in kept.items():
+        if reasons := [(broken[owner], f"profile#{owner}") for owner in owners if owner in broken]:
+            taken.unreadable[record] = reasons[0]
+            continue
         scope, _, _ = record.rpartition(":")
         profile = memory.profiles[record]
         pending = turn.pending(found[owner] for owner in owners.keys() & found.keys())
@@ -108,18 +113,23 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn:
     return taken
 
 
-def _taken_over(kept: Mapping[str, dict[str, list[Learnt]]], store: Store) -> dict[str, Profile]:
-    """The records to take over. One that another record without a customer has taken over leads to that record too."""
+def _taken_over(kept: Mapping[str, dict[str, list[Learnt]]], store: Store) -> tuple[dict[str, Profile], dict[str, str]]:
+    """The records to take over, and why some cannot be read.
+
+    One that another record without a customer has taken over leads to that record too.
+    """
     found: dict[str, Profile] = {}
+    broken: dict[str, str] = {}
     asked: set[str] = set()
     while unread := {owner for owners in kept.values() for owner in owners} - asked:
         read = store.load([("profile", key) for key in unread])
         settle(unread, read, store)
         asked |= unread
         found |= read.profiles
+        broken |= {record: reason for (_, record), reason in read.unreadable.items()}
         for record, owners in kept.items():
             takers = {found[owner].moved_to for owner in owners.keys() & found.keys()} - {"", record}
             for taker in takers:
                 if not customer_of(taker):
                     owners.setdefault(taker, [])
-    return found
+    return found, broken
