@@ -1098,6 +1098,21 @@ def test_refunds_of_renewals_of_one_amount_all_count_in_any_order(events: list[S
     assert (summed(world, "revenue"), lifetime_value(world)) == (150, 50)
 
 
+@pytest.mark.parametrize("order", sorted(set(permutations((1, 1, 2, 2)))))
+def test_renewals_of_one_amount_in_one_second_all_have_their_refunds(order: tuple[int, ...]) -> None:
+    """Two intents took the one invoice, though the other one was free, and a repetition was sure of that.
+
+    What went back of the first of them was then taken off no payment.
+    """
+    world = World()
+    for number, renewal, amount in ((2, 1, 2500), (1, 2, 5000)):
+        refund = a_refund(id=f"re_{number}", charge=f"ch_{number}", payment_intent=f"pi_{number}", amount=amount)
+        world.deliver(renewed(renewal, NOW), an_event("refund.created", refund | {"customer": "cus_basic"}))
+    paid = {one: an_event(SUCCEEDED, an_intent(id=f"pi_{one}")) for one in order}
+    world.deliver(*(paid[number] for number in order))
+    assert (summed(world, "revenue"), summed(world, "revenue_refunded"), lifetime_value(world)) == (100, 75, 25)
+
+
 def test_of_two_charges_within_minutes_of_an_invoice_the_nearer_one_has_paid_it() -> None:
     """The distance had a sign, so a charge of some minutes later came before that of the same second."""
     world = World()

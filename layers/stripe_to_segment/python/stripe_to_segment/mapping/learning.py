@@ -216,7 +216,10 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
     """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     if invoice_id is not None:
-        profile = known.profile.surely_paid(invoice_id, by=intent, listed=_to_come(event, intent))
+        profile = known.profile
+        if invoice_id not in profile.orders_paid_by(intent):
+            # What the record knows already may be a guess, which no repetition of the event makes certain.
+            profile = profile.surely_paid(invoice_id, by=intent, listed=_to_come(event, intent))
         # Also where it is stored: what came before the intent may have stored it without its customer.
         return Lesson(profile, orders={intent: invoice_id})
     payment, guessed = intents.paid_alone(event, known), intents.invoice_paid_then(event, known)

@@ -163,17 +163,17 @@ def paying_invoice(profile: Profile, paid: Payment) -> str | None:
 
 
 def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
-    """The order of a payment with the same amount and time, stated by an object with this prefix, or about to be."""
+    """The order of a payment with the same amount and time, stated by an object with this prefix, or about to be.
+
+    Of several the one that has this payment's name already, or else none; a name that was only guessed makes way last.
+    """
     alike = profile.payments_like(paid, within=SAME_MOMENT, stated_by=prefix)
-    return next(
-        (
-            order
-            for order, payment in alike
-            # An intent that was only guessed does not exclude another one.
-            if payment.intent in {"", paid.intent or order} or payment.took_for_its_own(payment.intent)
-        ),
-        None,
-    )
+    free = [
+        (payment.intent != (paid.intent or order), bool(payment.intent), order)
+        for order, payment in alike
+        if payment.intent in {"", paid.intent or order} or payment.took_for_its_own(payment.intent)
+    ]
+    return min(free, key=lambda found: found[:2], default=(False, False, None))[2]
 
 
 def attachable(profile: Profile, invoice: str, paid: Payment) -> bool:
