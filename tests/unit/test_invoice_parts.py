@@ -163,6 +163,17 @@ def test_the_revenue_of_a_part_is_what_the_parts_so_far_are_worth_less_what_was_
     ]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_last_part_counts_once_though_what_joins_it_with_its_invoice_comes_late(order: tuple[int, ...]) -> None:
+    """It was an order beside the rest of the invoice: only the whole of that was compared with an intent's amount."""
+    world, last = World(), (paid(), succeeded(2, 7000))
+    world.deliver(finalized(), part(1, 5000), *(last[place] for place in order))
+    assert (sum(total for _, total, _ in told(world)), lifetime_value(world)) == (120, 120)
+    refund = a_refund(amount=7000, payment_intent="pi_2", charge="ch_2")
+    world.deliver(part(2, 7000), an_event("refund.created", refund, created=NOW + 200))
+    assert (told(world, "Order Refunded")[0][1], lifetime_value(world)) == (70, 50)
+
+
 def test_parts_that_exceed_their_invoice_all_count() -> None:
     begun = Payment("usd").with_part("pi_1", Part(7000, 7000)).with_part("pi_2", Part(7000, 7000))
     whole = Payment("usd", counted=True, total=DUE, revenue=NET, stated_by="in_basic").completing(begun)

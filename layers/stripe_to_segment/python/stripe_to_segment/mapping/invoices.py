@@ -164,10 +164,11 @@ def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | 
     stated = known.profile.payment(known_by) if known_by else None
     if stated is not None and stated.counted and stated.stated_by not in {"", text(event.object.get("id"))}:
         return known_by
-    listed = known.profile.payment(text(event.object.get("id")) or "")
-    joined = listed is not None and listed.intent and not listed.took_for_its_own(listed.intent)
-    certain = payment.intent or joined or known.invoice_payments is not None
-    return None if certain else same_payment(known.profile, payment, "pi_")
+    listed = known.profile.payment(text(event.object.get("id")) or "") or Payment(payment.currency)
+    joined = any(not listed.took_for_its_own(name) for name in listed.rest_paid_by)
+    if payment.intent or joined or known.invoice_payments is not None:
+        return None
+    return same_payment(known.profile, replace(payment, total=payment.total - listed.paid_in_parts.total), "pi_")
 
 
 def waits_for_its_payments(event: StripeEvent[shapes.Invoice], known: Known) -> bool:

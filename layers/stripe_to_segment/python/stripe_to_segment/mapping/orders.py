@@ -167,12 +167,11 @@ def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
 
     Of several the one that has this payment's name already, or else none; a name that was only guessed makes way last.
     """
-    alike = profile.payments_like(paid, within=SAME_MOMENT, stated_by=prefix)
-    free = [
-        (payment.intent != (paid.intent or order), bool(payment.intent), order)
-        for order, payment in alike
-        if payment.intent in {"", paid.intent or order} or payment.took_for_its_own(payment.intent)
-    ]
+    free: list[tuple[bool, bool, str]] = []
+    for order, payment in profile.payments_like(paid, within=SAME_MOMENT, stated_by=prefix):
+        names, own = payment.rest_paid_by, paid.intent or order
+        if own in names or all(payment.took_for_its_own(name) for name in names):
+            free.append((own not in names, bool(names), order))
     return min(free, key=lambda found: found[:2], default=(False, False, None))[2]
 
 

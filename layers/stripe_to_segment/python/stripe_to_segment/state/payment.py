@@ -87,6 +87,11 @@ class Payment:
         """The payments that are known to have paid it or parts of it, also those that only amount and time match."""
         return {self.intent, *self.further_intents, *self.parts} - {""}
 
+    @property
+    def rest_paid_by(self) -> set[str]:
+        """Those of them that have paid what the listed parts have not."""
+        return self.paid_by - self.parts.keys()
+
     def named(self, payment: str) -> Payment:
         """With the name of a payment that is known to have paid it; a name that only amount and time gave makes way."""
         if not self.intent or self.took_for_its_own(self.intent):

@@ -154,7 +154,8 @@ class Profile:
     ) -> Iterator[tuple[str, Payment]]:
         """The listed payments of the same amount, at most so many seconds from it, by the prefix of what stated them.
 
-        They are compared as they are written, and first by what differs most: each event asks this of all of them.
+        Of one that was paid in parts, the amount is what the known parts have not paid. They are compared as they are
+        written, and first by what differs most: each event asks this of all of them.
         """
         first, last = paid.paid_at - within, paid.paid_at + within
         for order, written in self.payments.items():
@@ -162,7 +163,7 @@ class Profile:
                 counted in {None, written.get("counted", False)}
                 and written.get("stated_by", "").startswith(stated_by)
                 and first <= written.get("paid_at", 0) <= last
-                and written.get("total") == paid.total
+                and _rest_of(written) == paid.total
                 and written.get("currency") == paid.currency
             ):
                 yield order, Payment.read(written)
@@ -438,6 +439,13 @@ _NEW = replace(Profile(""))
 def new_profile(key: str) -> Profile:
     """The record of a customer of whom nothing is known, in a tenth of the time that its fields take one by one."""
     return replace(_NEW, key=key)
+
+
+def _rest_of(written: JsonObject) -> int | None:
+    """What the listed parts of a payment have not paid of it; the whole where there are none."""
+    total: int | None = written.get("total")
+    paid: int = sum(part["amount"] for part in written.get("parts", {}).values())
+    return None if total is None else total - paid
 
 
 def most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:
