@@ -1079,6 +1079,20 @@ def test_a_refund_that_was_taken_for_another_renewals_goes_back_to_its_own() -> 
     assert lifetime_value(world) == 0
 
 
+def test_a_renewal_whose_payment_is_known_takes_no_refund_of_an_older_one() -> None:
+    """That of the week before, which was paid before the stack, was taken off it: the amount is the same."""
+    world, week = World(), NOW + 7 * DAY
+    charge = a_charge(id="ch_1", payment_intent="pi_1", created=NOW)
+    link = an_invoice_payment(invoice="in_2", payment={"type": "payment_intent", "payment_intent": "pi_2"})
+    world.deliver(
+        an_event("charge.refunded", charge, previous={"amount_refunded": 0}, created=NOW + DAY),
+        an_event("invoice_payment.paid", link, created=week),
+        an_event(SUCCEEDED, an_intent(id="pi_2"), created=week),
+        renewed(2, week),
+    )
+    assert lifetime_value(world) == 50
+
+
 def charge_refunded(number: int, made: int) -> StripeEvent:
     """The refund of renewal `number`, whose charge was made at the moment at which its invoice was paid."""
     charge = a_charge(id=f"ch_{number}", payment_intent=f"pi_{number}", created=made)

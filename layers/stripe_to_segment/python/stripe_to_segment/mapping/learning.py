@@ -173,7 +173,7 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
     changed = profile.subscriptions != known.profile.subscriptions
     payment, intent = invoices.collected(event), invoices.stated_by_intent(event, known)
     listed = profile.payment(invoice_id)
-    seen = listed is not None and (listed.counted or listed.refunds or listed.disputes)
+    seen = listed is not None and (listed.counted or listed.paid_by or listed.refunds or listed.disputes)
     unseen = payment is not None and not (payment.intent or intent or seen)
     early = refunded_before(profile, payment) if unseen and payment is not None else None
     if early:
