@@ -515,6 +515,13 @@ def test_of_two_states_of_a_dispute_in_one_second_the_one_that_arrives_last_coun
     assert payment.with_dispute("dp_1", reinstated).with_dispute("dp_1", withdrawn).left == 0
 
 
+@pytest.mark.parametrize("due", [0, None])
+def test_a_dispute_against_which_the_bank_takes_no_evidence_has_no_deadline(due: int | None) -> None:
+    """As of a bank debit that fails late. Stripe writes 0, and the deadline was in 1970."""
+    dispute = a_dispute(status="lost", reason="insufficient_funds", evidence_details={"due_by": due})
+    assert "evidence_due_by" not in World().tracks(an_event("charge.dispute.created", dispute))["Payment Disputed"]
+
+
 def test_a_lost_dispute_lowers_the_lifetime_value() -> None:
     """It stayed in the lifetime value."""
     world = paid_and(
@@ -538,6 +545,18 @@ def test_a_won_dispute_restores_the_lifetime_value(*, mixed: bool) -> None:
     ]
     world = paid_and(*(reversed(events) if mixed else events))
     assert (len(told(world, "Dispute Won")), lifetime_value(world)) == (1, 50)
+
+
+@pytest.mark.parametrize("kind", ["charge.dispute.closed", "charge.dispute.funds_withdrawn"])
+def test_the_return_of_funds_is_the_last_state_of_its_second_whichever_event_comes_last(kind: str) -> None:
+    """The other event of that second was made before the return, and took the funds away again."""
+    there = {"amount": -5000, "currency": "usd"}
+    back = {"balance_transactions": [there, there | {"amount": 5000}]}
+    world = paid_and(
+        an_event("charge.dispute.funds_reinstated", a_dispute(status="won", **back), created=NOW + DAY),
+        an_event(kind, a_dispute(status="won", balance_transactions=[there]), created=NOW + DAY),
+    )
+    assert lifetime_value(world) == 50
 
 
 def test_an_inquiry_changes_no_sum() -> None:

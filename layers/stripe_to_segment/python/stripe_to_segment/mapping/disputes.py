@@ -93,6 +93,9 @@ def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str
     dispute, dispute_id = event.object, text(event.object.get("id")) or event.id
     order, payment = _behind(event, known)
     before = payment.disputes.get(dispute_id)
+    if before is not None and before.listed_at is None and before.as_of == event.created and event.type != REINSTATED:
+        # Of the events of one second, that of the returned funds is the last.
+        return order, payment
     # An inquiry that an import has listed may have become a dispute since.
     seen = before is not None and (before.withdrawn > 0 or before.listed_at is None)
     withdrawn = read.withdrawn(dispute)

@@ -59,8 +59,11 @@ def has_failed(refund: shapes.Refund) -> bool:
 
 
 def evidence_due_by(dispute: shapes.Dispute) -> int | None:
-    """The deadline for evidence, in epoch seconds."""
-    return integer(dig(dispute, "evidence_details", "due_by"))
+    """The deadline for evidence, in epoch seconds; None where the bank takes none, which Stripe also writes as 0.
+
+    https://docs.stripe.com/api/disputes/object#dispute_object-evidence_details-due_by
+    """
+    return integer(dig(dispute, "evidence_details", "due_by")) or None
 
 
 def network_reason_code(dispute: shapes.Dispute) -> str | None:
