@@ -20,8 +20,9 @@ def was_collected(charge: shapes.Charge) -> bool:
 
     https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
     """
-    # All three are needed, because Stripe's own samples of refunded charges say `captured: false`.
-    held = charge.get("captured") is False and charge.get("amount_captured") == 0
+    # All three are needed, because Stripe's own samples of refunded charges say `captured: false`. Until the
+    # change that `_released` names, the amount captured is null where nothing was.
+    held = charge.get("captured") is False and charge.get("amount_captured", -1) in {0, None}
     return not (held and charge.get("amount_refunded") == charge.get("amount"))
 
 
