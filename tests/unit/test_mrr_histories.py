@@ -859,6 +859,24 @@ def test_who_was_unpaid_before_the_stack_and_pays_again_is_no_new_subscriber() -
     assert (told(world), told(world, "mrr_movement")) == ([0, 20], ["reactivation"])
 
 
+def test_who_never_had_a_paid_plan_is_a_new_subscriber_also_after_unpaid_usage() -> None:
+    """The plan that was chosen while usage was unpaid looked like one that had been paid for before."""
+    world, usage = World(), an_item(a_price(10, recurring={"usage_type": "metered"}), quantity=None)
+    free, paid = {"object": "list", "data": [usage], "has_more": False}, a_subscription(created=NOW)
+    world.deliver(
+        an_event(CREATED, a_subscription(usage, created=NOW), created=NOW),
+        an_event(
+            UPDATED,
+            a_subscription(usage, created=NOW, status="unpaid"),
+            previous={"status": "active"},
+            created=NOW + DAY,
+        ),
+        an_event(UPDATED, paid | {"status": "unpaid"}, previous={"items": free}, created=NOW + 2 * DAY),
+        an_event(UPDATED, paid, previous={"status": "unpaid"}, created=NOW + 3 * DAY),
+    )
+    assert told(world, "mrr_movement") == ["new"]
+
+
 @pytest.mark.parametrize("first", [UPDATED, RESUMED, "invoice.paid"])
 def test_a_trial_that_ends_during_a_pause_on_request_ends_with_the_resumption(first: str) -> None:
     """Nothing stated its end, although it converted."""

@@ -19,7 +19,7 @@ from stripe_to_segment.state.withheld import Withheld
 from tests.simulator.imported import listed
 from tests.unit.shapes import DAY
 from tests.unit.shop import MONTHS, charge_refunded, customer, intent, invoice, refund, subscription
-from tests.unit.worlds import ACCEPTED, World, changes, shown, unchanged
+from tests.unit.worlds import ACCEPTED, World, changes, shown, told, unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,6 +199,20 @@ def test_the_changes_of_mrr_sum_to_the_mrr_once_the_person_is_back(
     assert sum(changes(life.world)) == shown(life.world) == 70
     life.deliver(subscription(7, life.moment, 7000, status="canceled", ended_at=life.moment, **life.more))
     assert sum(changes(life.world)) == 0
+
+
+@pytest.mark.parametrize("by_policy", [True, False])
+def test_the_end_of_a_subscription_while_nothing_was_sent_is_stated_once_the_person_is_back(*, by_policy: bool) -> None:
+    """No other event of the subscription came, so its mrr stayed in the sum, and who returned was expansion."""
+    life = Life(by_policy=by_policy, older=False)
+    life.turn(out=True)
+    life.deliver(subscription(7, life.moment, status="canceled", ended_at=life.moment, **life.more))
+    assert (life.noted(), changes(life.world)) == (-2000, [20])
+    life.turn(out=False)
+    life.turn(out=False)
+    assert (life.noted(), changes(life.world), shown(life.world)) == (0, [20, -20], 0)
+    life.deliver(subscription(7, life.moment, also="_again", **life.more | {"began": life.moment}))
+    assert told(life.world, "Subscription Created")[-1]["mrr_movement"] == "reactivation"
 
 
 def report_of(steps: Sequence[Step], store: Any, now: int) -> Any:

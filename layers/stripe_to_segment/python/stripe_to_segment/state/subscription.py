@@ -127,6 +127,11 @@ class SubscriptionRecord:
         return 0 if self.mrr is None else self.mrr - (0 if self.unsent else self.counted)
 
     @property
+    def ended_in_silence(self) -> bool:
+        """Whether its end took an mrr away that no call has stated, and no event of the subscription will state."""
+        return self.status == "canceled" and not self.apart and self.as_of[1] != LISTED and self.unsent_mrr != 0
+
+    @property
     def live(self) -> bool:
         """Whether the customer has the subscription now; not while its first payment is missing."""
         return self.status not in NOT_LIVE

@@ -155,19 +155,26 @@ def of_customer(event: StripeEvent[shapes.Customer], known: Known) -> Iterator[F
 
 
 def by_customer(event: StripeEvent[shapes.Customer], profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
-    """The record with the Customer's own discount, and the facts that it makes possible.
+    """The record with the Customer's own discount, and the facts that it or the return of an opted-out person allows.
 
     The subscriptions of a deleted Customer have ended.
     """
-    if "discount" not in event.object or event.type.endswith(".deleted"):
+    if event.type.endswith(".deleted"):
         return profile, []
+    after = _with_own_discount(event, profile, known)
+    silent = any(record.ended_in_silence for record in profile.subscriptions.values())
+    return corrected(event, after, known) if silent or after is not profile else (profile, [])
+
+
+def _with_own_discount(event: StripeEvent[shapes.Customer], profile: Profile, known: Known) -> Profile:
+    if "discount" not in event.object:
+        return profile
     own, was = (named(holder.get("discount"), event.customer) for holder in (event.object, event.before))
     gone = was if "discount" in event.previous and reference(was) != reference(own) else None
     # An update of something else may be older or newer than a change of the discount within its second.
     begins = event.type.endswith(".created") or event.listing is not None
     unsure = begins or ("discount" not in event.previous and bool(event.previous))
-    after = _with_own(profile, Told(event.created, own, gone, begins=begins, unsure=unsure), known.coupons)
-    return (profile, []) if after is profile else corrected(event, after, known)
+    return _with_own(profile, Told(event.created, own, gone, begins=begins, unsure=unsure), known.coupons)
 
 
 def with_own_of(customer: shapes.Customer | None, event: StripeEvent, profile: Profile) -> Profile:

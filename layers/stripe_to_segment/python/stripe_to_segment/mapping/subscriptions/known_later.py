@@ -67,7 +67,8 @@ def by_invoice(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[Profil
 def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
     """The record with every mrr that became known or changed, and the facts with these changes.
 
-    A subscription that was only listed states no fact: the next event of the subscription includes the change.
+    That of a subscription that ended while nothing was sent of its person is one of them. A subscription that was only
+    listed states no fact: the next event of the subscription includes the change.
     """
     # A discount of the Customer, or a discount's other coupon, changes what is known already.
     again = known.customer is not None or event.about in {"customer", "customer.discount"}
@@ -75,7 +76,7 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
     facts: list[Fact] = []
     for name, before in profile.subscriptions.items():
         record = now.subscriptions[name]
-        if record is before:
+        if record is before and not before.ended_in_silence:
             continue
         if before.unsent and (event.listing is not None or before.mrr is not None):
             # Its opening balance is still to be sent.

@@ -210,7 +210,10 @@ def movement(event: StripeEvent[shapes.Subscription], known: Known) -> str | Non
 
 
 def has_counted(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
-    """Whether the event itself shows that the subscription had an mrr, which no event may have stated."""
+    """Whether the first event that is seen of a subscription shows that it had an mrr, which no event has stated."""
+    if record_in(event, known) is not None:
+        # It may have been over nothing while it counted.
+        return False
     after = after_of(event, known)
     resumed = event.type.endswith(".resumed") and after.trial[1] is None and after.value.amount != 0
     return resumed or after.has_counted or before_of(event, known).has_counted
