@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.stripe_side.objects import Lookup
 from stripe_to_segment.stripe_side.tiers import cost_of, tiers_of
-from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_item
+from tests.unit.shapes import DAY, NOW, a_plan, a_price, a_subscription, an_event, an_item
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
@@ -114,6 +114,25 @@ def test_without_a_key_a_tiered_price_has_no_mrr() -> None:
     world = World()
     world.deliver(an_event(CREATED, a_subscription(an_item(tiered("volume"), 12))))
     assert mrrs(world) == [None]
+
+
+@pytest.mark.parametrize("amount", ["unit_amount", "amount"])
+def test_tiers_that_an_old_webhook_states_give_the_mrr_without_a_key(amount: str) -> None:
+    """Until 2020-08-27 plans have their tiers in events too, and until 2018-08-23 with other names of the amounts."""
+    tiers = [{"up_to": 10, amount: 500}, {"up_to": None, amount: 250}]
+    plan = a_plan(None, billing_scheme="tiered", tiers_mode="graduated", tiers=tiers, id="price_tiers")
+    world, item = World(), an_item(tiered("graduated"), 12, plan=plan)
+    world.deliver(
+        an_event(CREATED, a_subscription(item), created=NOW),
+        an_event(
+            UPDATED,
+            a_subscription(item | {"quantity": 4}),
+            previous={"items": {"data": [item], "has_more": False}},
+            created=NOW + DAY,
+        ),
+        an_event(CREATED, a_subscription(item, id="sub_other", currency="eur"), created=NOW + 2 * DAY),
+    )
+    assert mrrs(world) == [55, 20, None], "those of another currency are unknown"
 
 
 def test_a_coupon_with_only_its_discounts_id_is_looked_up_and_stored() -> None:

@@ -58,6 +58,8 @@ class Terms(NamedTuple):
         if price.tiered:
             key = f"{price.id}:{currency or price.currency}"
             written = next((written for name, written in self.tiers if name == key), None)
+            if written is None and price.currency in {None, currency}:
+                written = price.tiers
             return None if written is None else cost_of(written, quantity)
         unit_amount = self.unit_amount(price, currency)
         # No units cost nothing, whatever one of them does.

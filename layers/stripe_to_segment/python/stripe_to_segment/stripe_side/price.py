@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
+from stripe_to_segment.stripe_side.tiers import tiers_of
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
@@ -19,8 +20,8 @@ __all__ = ["Price", "read_price"]
 class Price:
     """The parts of a price that matter here. `unit_amount` is in minor units, None where the payload states none.
 
-    A `tiered` price never has one: its amounts are in the tiers, which no webhook carries. `by_id` says that the price
-    is not stated as a whole, so it may have a label that is not stated here.
+    A `tiered` price never has one: its amounts are in the `tiers`, as text, which no webhook carries since 2020-08-27.
+    `by_id` says that the price is not stated as a whole, so it may have a label that is not stated here.
 
     https://docs.stripe.com/api/prices/object and https://docs.stripe.com/api/plans/object
     """
@@ -37,6 +38,7 @@ class Price:
     divide_by: int | None
     round_up: bool
     tiered: bool
+    tiers: str | None = None
 
     def units(self, quantity: Decimal | int) -> Decimal:
         """The number of unit amounts charged for a quantity, after `transform_quantity`."""
@@ -84,6 +86,7 @@ def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
         divide_by=integer(dig(transform, "divide_by")),
         round_up=rounding == "up",
         tiered=tiered,
+        tiers=tiers_of(stated) if tiered else None,
     )
 
 

@@ -127,6 +127,7 @@ class Tier(TypedDict, total=False):
     unit_amount_decimal: str | None
     flat_amount: int | None
     flat_amount_decimal: str | None
+    amount: int | None  # Until 2018-08-23 the unit_amount.
 
 
 class TransformQuantity(TypedDict, total=False):
@@ -162,7 +163,7 @@ class Priced(TypedDict, total=False):
     metadata: dict[str, str]
     billing_scheme: str
     tiers_mode: str | None
-    tiers: list[Tier]  # Only where expanded.
+    tiers: list[Tier]  # Until 2020-08-27; since then only where expanded.
 
 
 class Price(Priced, total=False):

@@ -1,4 +1,4 @@
-"""The cost of a tiered price, whose tiers no webhook has and the Stripe API returns.
+"""The cost of a tiered price, whose tiers the Stripe API returns, and webhooks in API versions before 2020-08-27.
 
 https://docs.stripe.com/products-prices/pricing-models#tiered-pricing
 """
@@ -27,7 +27,7 @@ class _Tier(NamedTuple):
     flat: Decimal
 
 
-def tiers_of(price: shapes.Price) -> str | None:
+def tiers_of(price: shapes.PriceOrPlan) -> str | None:
     """A price's tiers as text, None where they are not stated."""
     mode, tiers = text(price.get("tiers_mode")), listed(price.get("tiers"))
     return json.dumps({"mode": mode, "tiers": tiers}, separators=(",", ":")) if mode and tiers else None
@@ -64,7 +64,8 @@ def _read(written: str) -> tuple[str, tuple[_Tier, ...]]:
     return read["mode"], tuple(
         _Tier(
             integer(tier.get("up_to")),
-            _amount(tier.get("unit_amount"), tier.get("unit_amount_decimal")),
+            # Until 2018-08-23 it was the `amount`.
+            _amount(tier.get("unit_amount"), tier.get("unit_amount_decimal"), tier.get("amount")),
             _amount(tier.get("flat_amount"), tier.get("flat_amount_decimal")),
         )
         for tier in tiers
