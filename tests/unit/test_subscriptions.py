@@ -92,6 +92,14 @@ def test_another_price_of_the_same_amount_is_a_change() -> None:
     assert change["mrr_change"] == 0
 
 
+def test_more_seats_are_an_upgrade_also_where_the_items_before_are_trimmed_to_what_changed() -> None:
+    """They had no price, so the plan and the period seemed to have changed, and the value to be unknown before."""
+    previous = {"items": {"data": [{"id": "si_basic", "quantity": 1}]}}
+    tracks = World().tracks(an_event(UPDATED, a_subscription(an_item(quantity=3)), previous=previous))
+    assert tracks["Subscription Upgraded"]["changed"] == ["quantity"]
+    assert tracks["Subscription Upgraded"]["previous_mrr"] == 20
+
+
 def test_an_old_style_plan_change_beside_new_items_is_read_from_the_plan() -> None:
     subscription = an_old_subscription(a_plan(5000, id="plan_pro"))
     facts = update(subscription, {"plan": a_plan(2000, id="plan_basic")})

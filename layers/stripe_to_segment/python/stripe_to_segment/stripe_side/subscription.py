@@ -12,7 +12,7 @@ from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, 
 from stripe_to_segment.stripe_side.price import Price, read_price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.stripe_side import shapes
 
@@ -83,7 +83,7 @@ def items_before(
     items already show the new plan. Then the items before follow from the subscription's own plan.
     """
     if "items" in previous or not previous.keys() & {"plan", "price", "quantity"}:
-        return items_of(before)
+        return tuple(map(_item, _whole(entries_of(before), entries_of(subscription))))
     now = items_of(subscription)
     # The subscription's own plan turns null when it gets a second item; before that it was the plan of its one item.
     if not now or (len(now) > 1 and not hash_of(previous.get("plan"))):
@@ -95,6 +95,16 @@ def items_before(
     (item,) = items_of(alone) or now
     same = next((one for one in now if one.price.id == item.price.id), now[0])
     return (Item(same.id, item.price, item.quantity, same.discounts),)
+
+
+def _whole(
+    before: list[shapes.SubscriptionItem], now: list[shapes.SubscriptionItem]
+) -> Iterator[shapes.SubscriptionItem]:
+    """The items before, where an integration trimmed them to what changed: with the present price."""
+    present = {entry.get("id"): entry for entry in now}
+    for entry in before:
+        trimmed = not (entry.get("price") or entry.get("plan"))
+        yield {**present.get(entry.get("id"), {}), **entry} if trimmed else entry
 
 
 def counted_items(items: Iterable[Item]) -> list[Item]:
