@@ -97,7 +97,7 @@ def test_a_customers_own_discount_lowers_the_mrr_of_a_subscription_without_one()
     )
     assert told(world) == [10, 10]
     assert names(world)[-2:] == ["Discount Removed", "Subscription Changed"]
-    assert told(world, "changed") == [["mrr"]]
+    assert told(world, "changed") == [["discount"]], "it said that the mrr had become known"
 
 
 def test_a_discount_from_an_older_api_version_is_used_when_a_newer_one_has_only_its_id() -> None:

@@ -176,7 +176,7 @@ Changed = Annotated[
     Sequence[str] | None,
     Property(
         Kind.STRINGS,
-        "what changed; billing_date: a trial moved it; mrr: it became known, or known more exactly",
+        "what changed; billing_date: a trial moved it; discount: also the customer's; mrr: it became known, or is late",
         values=("plan", "quantity", "billing_period", "items", "discount", "billing_date", "mrr"),
     ),
 ]

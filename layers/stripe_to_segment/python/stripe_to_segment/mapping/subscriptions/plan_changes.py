@@ -63,7 +63,8 @@ class SubscriptionDowngraded(BearsMrrChange, PlanChange):
 
 @track(
     "Subscription Changed",
-    when="the items change and the monthly value stays the same or is unknown, or it becomes known later",
+    when="the items change and the monthly value stays the same or is unknown, or the mrr changes without them: by a "
+    "discount, by a moved billing date, or as it becomes known",
 )
 class SubscriptionChanged(BearsMrrChange, PlanChange):
     """Neither an upgrade nor a downgrade."""
@@ -135,7 +136,8 @@ def corrected_mrr(
         currency=record.currency and record.currency.upper(),
         mrr=major(record.mrr, record.currency),
         previous_mrr=major(sent, record.currency),
-        changed=["mrr"],
+        # What was known changes by a discount alone.
+        changed=["mrr" if before.mrr in {None, record.mrr} else "discount"],
         mrr_change=major(change, record.currency),
         mrr_movement=OPENING if before.unopened or before.unsent else growth(profile, subscription, sent, change),
     )
