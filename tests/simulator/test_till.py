@@ -53,7 +53,7 @@ def test_without_a_hold_lifetime_values_equal_the_balance_in_the_end(seed: int) 
 @pytest.mark.parametrize("seed", [49, 444, 975, 1231, 2058])
 def test_a_purchase_that_pays_two_invoices_counts_once_in_any_order(seed: int) -> None:
     """When the second took its share, the first one had been stated with less than others had paid of it."""
-    till = a_till(Random(seed), sharing=True)
+    till = a_till(Random(seed))
     assert till.shared
     assert in_order(till)[1] == []
     assert mixed_up(till, Random(f"m{seed}"))[1] == []

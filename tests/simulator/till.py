@@ -27,7 +27,7 @@ START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
 WRITTEN_OFF = 0.15
 # The share of the invoices in parts whose first part was a purchase of its own, days before.
 DEPOSITS = 0.3
-# Of those deposits, the share that pays a second invoice too, where it is wanted: an audit does not explain all of it.
+# Of those deposits, the share that pays a second invoice too.
 SHARED = 0.4
 # The share of the sales beside which an invoice over as much is paid outside of Stripe.
 OUTSIDE = 0.3
@@ -85,7 +85,7 @@ class Till:
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
     and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without
     tax and with it, in minor units, `paid_by` the order of each intent. `deposits` are the invoices to which a purchase
-    was attached later; with `sharing` some are attached to two, and `shared` says that one was.
+    was attached later; `shared` says that one was attached to two.
     """
 
     rng: Random
@@ -100,7 +100,6 @@ class Till:
     sold: dict[str, tuple[int, int]] = field(default_factory=dict)
     paid_by: dict[str, str] = field(default_factory=dict)
     deposits: set[str] = field(default_factory=set)
-    sharing: bool = False
     shared: bool = False
     _number: int = 0
 
@@ -292,7 +291,7 @@ class Till:
         amount = sale.total if rng.random() < DEPOSITS else rng.randrange(50, sale.total)
         tax = amount - round(Fraction(sale.net * amount, sale.total))
         draw = Random(f"{self.start} {sale.intent} shared")
-        more = sale.total // 2 if self.sharing and amount < sale.total == sale.net and draw.random() < SHARED else 0
+        more = sale.total // 2 if amount < sale.total == sale.net and draw.random() < SHARED else 0
         paid = replace(sale, total=amount + more, charged=amount + more)
         moment = self._moment(sale.at - DAY)
         self.deposits.add(sale.order)

@@ -132,9 +132,8 @@ def mixed_up(till: Till, order: Random, down: Answer | None = None, hold: int = 
 def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
     """Every event twice in any order, in batches of any size, while it may wait for the others; the faults at the end.
 
-    Then each payment's revenue stands on its calls once, but for a purchase that pays two invoices: the first has the
-    whole of it until an event says otherwise, and may be paid before that. A purchase is rounded for itself, so it may
-    be a cent too much where other parts of its invoice were stated before the two were joined.
+    Then each payment's revenue stands on its calls once. A purchase is rounded for itself, so it may be a cent too much
+    where other parts of its invoice were stated before the two were joined.
     """
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
     events = till.events * 2
@@ -148,9 +147,8 @@ def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
             events += deliver(world, left[:size])
             left = left[size:]
     faults = [f"{event.type} {event.id} still waits" for event in events]
-    if not till.shared:
-        cents = Decimal(len(till.deposits)) / 100
-        faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue", apart=cents)
+    cents = Decimal(len(till.deposits)) / 100
+    faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue", apart=cents)
     return world, [*faults, *_sums_at_the_end(till, world.calls), *replayed(till, world)]
 
 

@@ -367,6 +367,25 @@ def test_a_purchase_that_is_attached_to_two_invoices_counts_once(order: tuple[in
     assert lifetime_value(world) == 0
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_deposit_of_which_a_part_is_attached_counts_as_a_whole_beside_the_rest_of_the_invoice(*, late: bool) -> None:
+    """All of it counted as paid for the invoice: 70 was stated of the other 100, and the lifetime value was 120."""
+    world = holding()
+    deposit = an_event("payment_intent.succeeded", succeeded(1, 5000).object, created=NOW - 2000)
+    deliver(world, deposit)
+    world.now += 400
+    deliver(world, deposit, finalized(), part(1, 2000))
+    deliver(world, part(2, 10_000, default=True), paid())
+    assert (sum(total for _, total, _ in told(world)), lifetime_value(world)) == (150, 150)
+    world.queued_at = world.now
+    small = of_another(paid(), total=3000, amount_due=3000, amount_paid=3000, total_taxes=[])
+    rest = [of_another(part(1, 3000), id="inpay_1b"), small]
+    held = [event for event in (rest[::-1] if late else rest) if world.batch(event)[0].status.value == "waiting"]
+    world.now += 400
+    deliver(world, *held, *rest)
+    assert (sum(total for _, total, _ in told(world)), lifetime_value(world)) == (150, 150)
+
+
 @pytest.mark.parametrize("place", range(6))
 def test_what_goes_back_of_a_payment_of_two_invoices_is_listed_once(place: int) -> None:
     """Once it was attached to a second invoice, its refund failed there, and its dispute was withdrawn there again."""

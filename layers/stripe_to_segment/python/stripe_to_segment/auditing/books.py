@@ -202,7 +202,7 @@ def _add_payment(book: Book, order: str, payment: Payment) -> None:
             whole=payment.complete,
         )
     for name, refund in payment.refunds.items():
-        amount, sent = refund.amount if refund.stands else 0, bool(refund.stated_by or refund.totalled_by)
+        amount, sent = refund.amount if refund.stands else 0, bool(refund.stated_by)
         # A refund that only the sum of a charge has stated has no id of its own.
         own = name if name not in book.refunds else f"{name} of {order}"
         # Where an import has listed it in silence, an event may have stated that it failed.

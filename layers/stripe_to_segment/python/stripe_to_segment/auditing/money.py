@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.auditing.books import Kept
 from stripe_to_segment.auditing.comparison import Compared, total
 from stripe_to_segment.auditing.findings import Cause, Finding, Kind
-from stripe_to_segment.auditing.unsent import summing, unsent
+from stripe_to_segment.auditing.unsent import attached_to, summing, unsent
 from stripe_to_segment.state.sums import EARLIER
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def _compared(run: Comparison, kind: Kind, one: Kept) -> Compared:
     # The amount that an invoice or a session has collected does not change any more.
     final = kind is Kind.PAYMENTS and one.whole
     cause = Cause.UNEXPLAINED if final else run.cause(kind, entry, remembered=True)
-    cause = Cause.STATED_TWICE if one.beside and short == -one.beside else cause
+    twice = (one.beside and short == -one.beside) or 0 < -short <= sum(entry.elsewhere.values())
+    cause = Cause.STATED_TWICE if twice else cause
     found = Finding(kind, entry.currency, one.id, short, cause, remembered=True, beside=disputed)
     return Compared(kept, listed, found)
 
@@ -128,11 +129,8 @@ def _count_sent(run: Comparison, kind: Kind, currency: str, book: Book, objects:
         run.report.found(found)
         return
     # Of a part of an invoice the time is the invoice's.
-    at = {
-        name: one.at
-        for one in objects
-        for name in (one.id, *one.unsent, *(entries[one.id].attached if one.id in entries else ()))
-    }
+    at = {name: one.at for one in objects for name in (one.id, *one.unsent)}
+    at |= {name: moment for name, (_, moment) in attached_to(objects, entries).items()}
     found = [one for one in found if run.in_month(at.get(one.id, 0))]
     left = total(one for one in objects if run.in_month(one.at)) - sum(one.amount for one in found)
     sent = book.sent.get((kind, currency, run.month), 0)

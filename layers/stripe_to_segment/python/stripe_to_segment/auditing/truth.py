@@ -25,7 +25,7 @@ from stripe_to_segment.stripe_side import refund as read_refund
 from stripe_to_segment.stripe_side.api_terms import api_terms
 from stripe_to_segment.stripe_side.discount import coupons_of, read_coupon
 from stripe_to_segment.stripe_side.event import Level, owner_key, scope_of
-from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
+from stripe_to_segment.stripe_side.fields import integer, reference, text
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
 from stripe_to_segment.stripe_side.subscription import created_at, ended_at
 
@@ -49,7 +49,8 @@ class Entry:
 
     `names` are the ids under which an event may state it, `record` is the key of its customer's record, `event` the
     name of the call that states it. `attached` are the amounts of payments that were attached to an invoice, which may
-    have been orders of their own. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
+    have been orders of their own, and `elsewhere` what these have paid of other invoices, by payment and invoice.
+    `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
     failed has the amount 0, and `failed` is what it was. `status`, of a subscription, decides whether it is live;
     `ended` is the epoch second of its end, 0 without one. Its amount is the mrr, `unknown` where not even the API says
     enough, `terms` are price, quantity and period of its main item, and `traits` say what else its mrr depends on:
@@ -64,6 +65,7 @@ class Entry:
     event: str
     names: set[str] = field(default_factory=set)
     attached: dict[str, int] = field(default_factory=dict)
+    elsewhere: dict[tuple[str, str], int] = field(default_factory=dict)
     settled: int = 0
     failed: int = 0
     status: str = ""
@@ -95,6 +97,7 @@ class Truth:
     _owners: dict[str, str] = field(default_factory=dict)
     _coupons: dict[str, str] = field(default_factory=dict)
     _own: dict[str, Profile] = field(default_factory=dict)
+    _attached: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     _by_record: dict[tuple[Kind, str], list[Entry]] = field(default_factory=lambda: defaultdict(list))
     _by_payment: dict[tuple[Kind, str], list[Entry]] = field(default_factory=lambda: defaultdict(list))
 
@@ -224,7 +227,7 @@ class Truth:
 
     def _invoice(self, invoice: shapes.Invoice) -> None:
         name, currency, status = str(invoice["id"]), text(invoice.get("currency")), invoice.get("status")
-        parts = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
+        parts = read_invoice.paid_parts_of(invoice)
         paid_by = {*read_invoice.payments_of(invoice)}
         paid_by |= {found for field in ("payment_intent", "charge") if (found := reference(invoice.get(field)))}
         record = self._record(invoice)
@@ -244,7 +247,12 @@ class Truth:
                 for one in parts
                 if read_part.may_be_a_part(one) and (paid := read_part.payment_of(one))
             }
-            self.payments[name] = Entry(name, currency, amount, at or 0, record, event, {name, *paid_by}, attached)
+            entry = Entry(name, currency, amount, at or 0, record, event, {name, *paid_by}, attached)
+            self.payments[name] = entry
+            for paid, part in attached.items():
+                for other in self._attached[paid]:
+                    entry.elsewhere[paid, other.id], other.elsewhere[paid, name] = other.attached[paid], part
+                self._attached[paid].append(entry)
 
     def _session(self, session: shapes.CheckoutSession) -> None:
         intent, name = read_checkout.payment_intent_of(session), str(session["id"])

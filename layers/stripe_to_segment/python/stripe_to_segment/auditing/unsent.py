@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.auditing.findings import Cause, Finding, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.auditing.books import Book, Kept
     from stripe_to_segment.auditing.circumstances import Circumstances
     from stripe_to_segment.auditing.truth import Entry
     from stripe_to_segment.settings import Settings
 
-__all__ = ["cause_of_silence", "summing", "unsent"]
+__all__ = ["attached_to", "cause_of_silence", "summing", "unsent"]
 
 DAY = 86_400
 # The newest objects that are tried in all combinations, and the most sums of them.
@@ -111,11 +111,30 @@ def _candidates(
         yield Cause.BEFORE_SUMS, those(lambda one: one.at // DAY <= book.summed)
     if kind is Kind.PAYMENTS:
         # Sent as an order, and then with the whole invoice, before anything said that it had paid a part of it.
-        attached = [entries[one.id].attached for one in objects if one.id in entries]
-        yield Cause.STATED_TWICE, {paid: -amount for each in attached for paid, amount in each.items()}
+        attached = attached_to(objects, entries)
+        yield Cause.STATED_TWICE, {name: -amount for name, (amount, _) in attached.items()}
     if kind is Kind.DISPUTES:
         # Later events of the dispute came, but they state only how it continued.
         yield Cause.NEVER_CAME, those(lambda _: True)
+
+
+def attached_to(objects: Iterable[Kept], entries: Mapping[str, Entry]) -> dict[str, tuple[int, int]]:
+    """What payments that were attached to these invoices have paid, and when, by a name for each.
+
+    That is the payment; of one that has paid several invoices, also the invoice.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for one in objects:
+        entry = entries.get(one.id)
+        if entry is None:
+            continue
+        several = {paid for paid, _ in entry.elsewhere}
+        for paid, amount in entry.attached.items():
+            found[f"{paid} in {one.id}" if paid in several else paid] = amount, one.at
+        # No event of the other invoice may have come.
+        for (paid, invoice), amount in entry.elsewhere.items():
+            found.setdefault(f"{paid} in {invoice}", (amount, one.at))
+    return found
 
 
 def summing(candidates: list[Named], wanted: int) -> tuple[list[Named], bool]:

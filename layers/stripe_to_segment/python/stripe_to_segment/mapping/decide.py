@@ -86,9 +86,7 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
         return replace(profile, paid={payment.currency: 0, **profile.paid}), keys
     if listed is None:
         return profile.with_payment(order, payment), keys
-    # A list states what has come in for it; what a purchase has brought in beside that has paid other invoices.
-    beyond = event.listing is None
-    return profile.with_payment(order, payment.completing(listed, beyond=beyond)), keys
+    return profile.with_payment(order, payment.completing(listed)), keys
 
 
 def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[Profile, list[Fact]]:

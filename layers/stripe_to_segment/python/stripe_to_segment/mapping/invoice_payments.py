@@ -46,7 +46,8 @@ __all__ = [
     "leaves_open",
     "received",
     "waits_for_its_invoice",
-    "with_its_share",
+    "with_its_payments",
+    "with_share",
 ]
 
 
@@ -74,7 +75,7 @@ class _Received(NamedTuple):
 
 
 class _Shared(NamedTuple):
-    """An order that has the whole of a payment which has paid this invoice too, without that; and that as a part."""
+    """An order that has a purchase which has paid another invoice too, without that; and that as a part."""
 
     order: str
     rest: Payment
@@ -109,16 +110,33 @@ def after_part(event: StripeEvent[shapes.InvoicePayment], known: Known) -> tuple
     return found.order, found.before.with_part(found.name, found.part)
 
 
-def with_its_share(event: StripeEvent[shapes.InvoicePayment], known: Known, profile: Profile) -> Profile:
-    """The record after another order, which had the whole of this payment, has given this invoice its share.
+def with_its_payments(event: StripeEvent[shapes.Invoice], known: Known, *others: str) -> Profile:
+    """The record once it is known which payments have paid an invoice: others, and those that it lists itself.
 
-    Once: from then on the invoice lists the part or, where it was paid as a whole before, is known to be paid by it.
+    An import lists them, and the Stripe API does, if asked: each with its share.
     """
-    listed, shared = known.profile.payment(_invoice_of(event)), _shared(event, profile)
-    names = set() if listed is None else listed.paid_by
-    if shared is None or names & {text(event.object.get("id")), payment_named(event)}:
+    listed = [*read_invoice.paid_parts_of(event.object), *(known.invoice_payments or ())]
+    profile, invoice = known.profile, text(event.object.get("id")) or event.id
+    for payment in filter(None, (*others, *map(read.payment_of, listed))):
+        profile = profile.with_paid(invoice, by=payment)
+    for one in listed:
+        profile = with_share(profile, one)
+    return profile
+
+
+def with_share(profile: Profile, paid: shapes.InvoicePayment) -> Profile:
+    """The record after its invoice has got the share of this payment, once; from another order, if that has it."""
+    invoice, own, amount = _invoice_in(paid), text(paid.get("id")) or "", read.amount_of(paid)
+    listed, shared, payment = profile.payment(invoice), _shared(paid, profile), read.payment_of(paid) or ""
+    if listed is not None and own in listed.paid_by:
         return profile
-    return profile.with_payment(shared.order, shared.rest)
+    if shared is not None:
+        after = (listed or Payment(shared.rest.currency, intent=payment)).with_share(own, shared.part)
+        return profile.with_payment(shared.order, shared.rest).with_payment(invoice, after)
+    part = None if listed is None else listed.parts.get(payment)
+    if listed is None or part is None or part.stated_by or part.beyond or not 0 < (amount or 0) <= part.amount:
+        return profile
+    return profile.with_payment(invoice, listed.split(payment, own, amount or 0))
 
 
 def waits_for_its_invoice(event: StripeEvent[shapes.InvoicePayment], known: Known) -> bool:
@@ -149,24 +167,40 @@ def bill_of(invoice: shapes.Invoice) -> Bill:
 
 
 def _listed_as(event: StripeEvent[shapes.InvoicePayment], payment: str, profile: Profile, before: Payment) -> str:
-    """The name of this part: the payment's, or its own where the payment has paid a part of another order, too."""
+    """The name of this part: the payment's, or its own where the payment has paid a part of another order, too.
+
+    Also of one that an import lists, which is known not to be a purchase.
+    """
     own, other = text(event.object.get("id")) or event.id, profile.other_paid_by(payment, _invoice_of(event))
-    return own if own in before.parts or (other is not None and payment not in before.parts) else payment
+    elsewhere = payment not in before.parts and (other is not None or event.silent)
+    return own if own in before.parts or elsewhere else payment
 
 
-def _shared(event: StripeEvent[shapes.InvoicePayment], profile: Profile) -> _Shared | None:
-    """The share of this invoice in a payment that was stated as an order, and attached to another invoice first."""
-    payment, amount = payment_named(event), read.amount_of(event.object)
-    other = None if payment is None else profile.other_paid_by(payment, _invoice_of(event))
+def _shared(paid: shapes.InvoicePayment, profile: Profile) -> _Shared | None:
+    """The share of this invoice in a purchase that was attached to another invoice first."""
+    payment, amount = read.payment_of(paid), read.amount_of(paid)
+    other = None if payment is None else profile.other_paid_by(payment, _invoice_in(paid))
     listed = None if other is None else profile.payment(other)
-    if payment is None or other is None or listed is None or not amount:
+    if payment is None or other is None or listed is None or not amount or not _has(listed, payment, amount):
         return None
-    part = listed.parts[payment]
-    return None if part.stated_by or part.amount <= amount else _Shared(other, *listed.without_share(payment, amount))
+    return _Shared(other, *listed.without_share(payment, amount))
+
+
+def _has(listed: Payment, payment: str, amount: int) -> bool:
+    """Whether an order has so much of a purchase, and some money beside it."""
+    part = listed.parts.get(payment)
+    if part is None or part.stated_by not in {"", NOT_SENT}:
+        return False
+    beside = listed.complete or len(listed.parts) > 1
+    return part.amount > amount or (beside and part.amount == amount)
 
 
 def _invoice_of(event: StripeEvent[shapes.InvoicePayment]) -> str:
-    return reference(event.object.get("invoice")) or ""
+    return _invoice_in(event.object)
+
+
+def _invoice_in(paid: shapes.InvoicePayment) -> str:
+    return reference(paid.get("invoice")) or ""
 
 
 @worked_out_once
@@ -181,13 +215,12 @@ def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Receiv
     sender = NOT_SENT if event.silent else event.id
     name = _listed_as(event, name, profile, before)
     if name in before.parts:
-        part = before.parts[name]
-        part = replace(part, stated_by=sender) if part.stated_by == NOT_SENT else part
-        return _Received(name, part, invoice_id, before)
+        return _known_part(event, _Received(name, before.parts[name], invoice_id, before), amount)
     if before.complete or (before.counted and before.total is None):
         return None
-    if (shared := _shared(event, profile)) is not None:
-        return _Received(name, shared.part, invoice_id, before)
+    if (shared := _shared(event.object, profile)) is not None:
+        part = replace(shared.part, stated_by=sender) if shared.part.stated_by == NOT_SENT else shared.part
+        return _Received(name, part, invoice_id, before)
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
     if bill is None:
         return _Received(name, Part(amount, stated_by=sender), invoice_id, before)
@@ -196,3 +229,17 @@ def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Receiv
     shares = bill.shares(paid.total + amount).less(paid.shared, paid.revenue, paid.tax)
     tax = None if bill.tax is None else shares.tax
     return _Received(name, Part(amount, shares.revenue, sender, tax), invoice_id, before)
+
+
+def _known_part(event: StripeEvent[shapes.InvoicePayment], known: _Received, amount: int) -> _Received:
+    """A part that is listed already; of a purchase that an import has listed, this event states what it has paid."""
+    name, part, invoice, before = known
+    if part.stated_by != NOT_SENT:
+        return known
+    sender = NOT_SENT if event.silent else event.id
+    if part.amount <= amount:
+        return _Received(name, replace(part, stated_by=sender), invoice, before)
+    own = text(event.object.get("id")) or event.id
+    after = before.split(name, own, amount)
+    rest = replace(after, parts={key: one for key, one in after.parts.items() if key != own})
+    return _Received(own, replace(after.parts[own], stated_by=sender), invoice, rest)

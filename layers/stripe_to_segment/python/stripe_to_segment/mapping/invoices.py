@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.failures import PaymentFailed, Unpaid, fact_of
+from stripe_to_segment.mapping.invoice_payments import bill_of, with_its_payments
 from stripe_to_segment.mapping.orders import attachable, same_payment, went_back_before
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid
 from stripe_to_segment.mapping.products import bought
@@ -130,7 +131,7 @@ def payment_action_required(event: StripeEvent[shapes.Invoice], _: Known) -> Ite
 def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
     """The payment of this invoice; None if it names no currency."""
     currency, amounts = text(event.object.get("currency")), _amounts_of(event)
-    invoice_id = text(event.object.get("id")) or ""
+    invoice_id, asked = text(event.object.get("id")) or "", bill_of(event.object)
     if currency is None:
         return None
     return Payment(
@@ -143,6 +144,8 @@ def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
         stated_by=invoice_id,
         # What nothing has paid through Stripe is its own payment.
         intent=read.payment_of(event.object) or (invoice_id if read.paid_outside(event.object) else ""),
+        # What was overpaid has paid nothing of it.
+        bill=asked if 0 < asked.due < amounts.collected else None,
     )
 
 
@@ -241,10 +244,8 @@ def billed_plan(event: StripeEvent[shapes.Invoice], known: Known) -> BilledPlan:
 def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, Shares]:
     """The part of what was collected that no other call has stated, and its shares, in minor units, at least 0."""
     amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
-    profile = known.profile
-    for intent in filter(None, (stated_by_intent(event, known), *payments_of(event, known))):
-        profile = profile.with_paid(invoice_id, by=intent)
-    listed = profile.payment(invoice_id)
+    others = filter(None, [stated_by_intent(event, known)])
+    listed = with_its_payments(event, known, *others).payment(invoice_id)
     if listed is None or not listed.counted:
         return amounts.collected, amounts.shares
     if listed.stated_by not in {"", invoice_id}:

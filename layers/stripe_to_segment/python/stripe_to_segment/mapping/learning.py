@@ -181,8 +181,7 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
     paid_by = intent or paid_by
     # From now on the invoice states it.
     intents_paid = dict.fromkeys(each for each in (paid_by, *invoices.payments_of(event, known)) if each)
-    for intent in intents_paid:
-        profile = profile.with_paid(invoice_id, by=intent)
+    profile = invoice_payments.with_its_payments(event, replace(known, profile=profile), *intents_paid)
     # A payment of several invoices counts once for each.
     elsewhere = any(one.startswith("in_") and one != invoice_id for one in profile.orders_paid_by(paid_by or ""))
     keys = (invoice_id, paid_by) if paid_by and not elsewhere else (invoice_id,)
@@ -299,7 +298,7 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
     profile = known.profile
     if paid_by:
         profile = profile.surely_paid(invoice_id, by=paid_by, listed=_to_come(event, paid_by))
-        profile = invoice_payments.with_its_share(event, known, profile)
+        profile = invoice_payments.with_share(profile, event.object)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
     if event.customer is None and (moved is not None or profile.payment(invoice_id) is not None):

@@ -193,10 +193,11 @@ def attachable(profile: Profile, invoice: str, paid: Payment) -> bool:
 def _has_purchase_before(moment: int, order: str, written: JsonObject) -> bool:
     """Whether a listed payment was stated as an order before this moment.
 
-    Or an order is a part of it, which no event has stated as a part; it was paid before the invoice.
+    Or an order is a part of it, of which no event has said yet how much has paid that; it was paid before the invoice.
     """
     if order.startswith("in_"):
-        return "parts" in written and any(not part.stated_by for part in Payment.read(written).parts.values())
+        parts = Payment.read(written).parts if "parts" in written else {}
+        return any(not part.stated_by and not name.startswith("inpay_") for name, part in parts.items())
     purchase = str(written.get("stated_by", "")).startswith(("cs_", "pi_"))
     return purchase and int(written.get("paid_at", 0)) <= moment + SAME_MOMENT
 

@@ -34,10 +34,12 @@ class Part:
     """One of several payments of an invoice, in minor units.
 
     `revenue` is None if the invoice's tax was unknown, `tax` also if no call stated it. `stated_by` is the id of the
-    event that stated it, or NOT_SENT.
+    event that stated it, or NOT_SENT; empty for a purchase, which was stated as an order before it was attached to the
+    invoice. `beyond` says that it is what such a purchase brought in beside what it has paid of this invoice.
     """
 
     amount: int
     revenue: int | None = None
     stated_by: str = ""
     tax: int | None = None
+    beyond: bool = False

@@ -133,12 +133,12 @@ class Payment:
     @property
     def paid_in_parts(self) -> PaidInParts:
         """What parts of it paid."""
-        return _summed(self.parts.values())
+        return _summed(part for part in self.parts.values() if not part.beyond)
 
     @property
     def stated_in_parts(self) -> PaidInParts:
         """The part of that which events have stated; what an import has listed in silence belongs to the rest."""
-        return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT)
+        return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT and not part.beyond)
 
     @property
     def gone_back(self) -> int:
@@ -255,8 +255,31 @@ class Payment:
             parts=parts,
         )
 
+    def with_purchase(self, payment: str, purchase: Part) -> Payment:
+        """The whole with a purchase that has paid it, and with what that has brought in beyond it.
+
+        Some of the purchase may turn out to have paid another invoice.
+        """
+        if not purchase.amount:
+            return self
+        parts = {**self.parts, payment: purchase}
+        total, net = self.total or 0, self.revenue
+        beyond = min(max(sum(part.amount for part in parts.values()) - total, 0), purchase.amount)
+
+        def share(of: int | None) -> int:
+            return int(rounded(Decimal((of or 0) * beyond) / purchase.amount))
+
+        return replace(
+            self,
+            total=total + beyond,
+            revenue=None if net is None else net + share(purchase.revenue),
+            tax=None if self.tax is None else self.tax + share(purchase.tax),
+            parts=parts,
+            bill=self.bill or Bill(total, total, total if net is None else net, self.tax),
+        )
+
     def without_share(self, payment: str, amount: int) -> tuple[Payment, Part]:
-        """Without an amount by which a payment, itself an order before, paid another invoice; and that as a part."""
+        """Without an amount of a purchase that is a part here, and that as a part: it has paid another invoice."""
         part = self.parts[payment]
 
         def share(of: int | None) -> int | None:
@@ -266,15 +289,39 @@ class Payment:
             return None if whole is None or given is None else whole - given
 
         revenue, tax = share(part.revenue), share(part.tax)
-        left = Part(part.amount - amount, less(part.revenue, revenue), part.stated_by, less(part.tax, tax))
+        left = replace(part, amount=part.amount - amount, revenue=less(part.revenue, revenue), tax=less(part.tax, tax))
+        others = {name: one for name, one in self.parts.items() if name != payment}
         rest = replace(
             self,
             total=less(self.total, amount),
             revenue=less(self.revenue, revenue),
             tax=less(self.tax, tax),
-            parts={**self.parts, payment: left},
+            parts=others | ({payment: left} if left.amount else {}),
         )
         return rest.paid_as_a_whole(), Part(amount, revenue, part.stated_by, tax)
+
+    def with_share(self, own: str, share: Part) -> Payment:
+        """With what a purchase has paid of it; one that an import has listed is counted when it is stated here."""
+        if share.stated_by:
+            return replace(self, further_intents=(*self.further_intents, own))
+        return replace(self, parts={**self.parts, own: share}) if self.complete else self.with_part(own, share)
+
+    def split(self, payment: str, own: str, amount: int) -> Payment:
+        """With a purchase that is a part here as two: what it has paid of this invoice, under a name of its own."""
+        without, share = self.without_share(payment, amount)
+        after = replace(self, parts={**without.parts, own: share})
+        if payment not in without.parts:
+            return after
+        beyond = replace(without.parts[payment], beyond=True)
+        after = replace(after, parts={**after.parts, payment: beyond})
+        if self.bill is None or not self.complete:
+            return after
+        asked = self.bill.shares(self.bill.due).revenue + (beyond.revenue or 0)
+        return replace(
+            after,
+            total=max(self.total or 0, max(self.bill.due, after.paid_in_parts.total) + beyond.amount),
+            revenue=None if self.revenue is None else max(self.revenue, asked),
+        )
 
     def paid_as_a_whole(self) -> Payment:
         """With what its bill asks for, if its invoice was paid: others have paid what the listed parts have not."""
@@ -314,23 +361,25 @@ class Payment:
         total = self.total if charged_at else None
         return left, Payment(self.currency, total=total, paid_at=charged_at, refunds=theirs, disputes=disputed)
 
-    def completing(self, begun: Payment, *, beyond: bool = True) -> Payment:
-        """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it.
-
-        `beyond` says that it counts what the parts have brought in beyond that.
-        """
-        paid = begun.paid_in_parts
+    def completing(self, begun: Payment) -> Payment:
+        """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
+        paid = begun.stated_in_parts
         stated = {name: part for name, part in begun.parts.items() if part.stated_by != NOT_SENT}
         bill = begun.bill
         if bill is None and self.total is not None and any(not part.stated_by for part in stated.values()):
             # Of a purchase as a part, some may turn out to have paid another invoice.
             bill = Bill(self.total, self.total, self.total if self.revenue is None else self.revenue, self.tax)
         begun = replace(begun, parts=stated, bill=bill)
+        total = self.total or 0
+        # What was overpaid is in the total, and may have been paid by a purchase.
+        overpaid = 0 if self.bill is None else max(total - self.bill.due, 0)
+        beyond = _summed(part for part in stated.values() if part.beyond)
+        more = beyond.revenue if beyond.total > overpaid else 0
         whole = replace(
             self,
             # The parts can exceed the invoice only if they were sent before the invoice was known.
-            total=max(self.total or 0, paid.total if beyond else 0),
-            revenue=None if self.revenue is None else max(self.revenue, paid.revenue if beyond else 0),
+            total=max(total, paid.total) + max(beyond.total - overpaid, 0),
+            revenue=None if self.revenue is None else max(self.revenue, paid.revenue) + more,
             parts=stated,
         )
         return whole.joined(replace(begun, parts={}) if begun.parts else begun)
@@ -343,14 +392,17 @@ class Payment:
         for name, part in second.parts.items():
             # A part that was sent takes precedence over one that an import has listed.
             known = stated.parts.get(name)
-            stated = stated.with_part(name, part) if known is None or known.stated_by == NOT_SENT else stated
+            if known is None and stated.complete and not part.stated_by:
+                stated = stated.with_purchase(name, part)
+            elif known is None or known.stated_by == NOT_SENT:
+                stated = stated.with_part(name, part)
         intents = (self.intent, other.intent, *self.further_intents, *other.further_intents)
         first, *others = [*dict.fromkeys(filter(None, intents))] or [""]
         after = replace(
             stated,
             intent=first,
             further_intents=tuple(others),
-            bill=self.bill or other.bill,
+            bill=stated.bill or second.bill,
             refunds=of_both(self.refunds, other.refunds),
         )
         for dispute_id, dispute in second.disputes.items():

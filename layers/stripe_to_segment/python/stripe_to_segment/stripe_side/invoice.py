@@ -26,6 +26,7 @@ __all__ = [
     "due_of",
     "lines_of",
     "paid_outside",
+    "paid_parts_of",
     "payment_of",
     "payments_of",
     "subscription_metadata_of",
@@ -170,8 +171,12 @@ def payments_of(invoice: shapes.Invoice) -> tuple[str, ...]:
 
     https://docs.stripe.com/api/invoices/object#invoice_object-payments
     """
-    paid = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
-    return tuple(found for one in paid if (found := invoice_payment.payment_of(one)))
+    return tuple(found for one in paid_parts_of(invoice) if (found := invoice_payment.payment_of(one)))
+
+
+def paid_parts_of(invoice: shapes.Invoice) -> list[shapes.InvoicePayment]:
+    """What has paid it or a part of it, each with its amount, where the payload has that."""
+    return [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
 
 
 def paid_outside(invoice: shapes.Invoice) -> bool:
