@@ -75,7 +75,7 @@ def test_several_functions_at_once_state_each_payment_once_and_a_replay_sends_no
     [
         *[(31004, OUTAGE), (50055, FAIR), (50065, FAIR), (50173, FAIR), (50173, OUTAGE), (50202, FAIR)],
         *[(80005, LOSSES), (80052, LOSSES), (80141, OUTAGE), (110110, OUTAGE), (211421, FAIR), (212058, OUTAGE)],
-        *[(220249, LOSSES), (240314, OUTAGE)],
+        *[(220249, LOSSES), (240314, OUTAGE), (310053, LOSSES), (310281, FAIR)],
     ],
     ids=lambda given: str(given) if isinstance(given, int) else CHANCES[given],
 )

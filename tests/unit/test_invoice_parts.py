@@ -301,6 +301,15 @@ def test_a_part_that_waits_with_its_invoice_states_its_revenue_and_tax() -> None
     assert stated == [[120, 100, 20], [30, 25, 5]]
 
 
+@pytest.mark.parametrize("order", [*itertools.permutations((succeeded(2, 15_000), part(2, DUE)))])
+def test_a_payment_that_paid_too_much_was_stated_with_all_of_it(order: tuple[StripeEvent, ...]) -> None:
+    """What it had brought in beyond its invoice was stated with the invoice once more."""
+    world = World()
+    world.deliver(*order, paid(amount_overpaid=3000))
+    assert sum(call["properties"]["total"] for call in parts(world)) == 150
+    assert lifetime_value(world) == 150
+
+
 def test_a_record_keeps_the_name_of_every_payment_of_an_invoice() -> None:
     """The last took the place of the others; a batch that had read the orders before took one for an order again."""
     world = World()

@@ -251,7 +251,8 @@ def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[i
     if listed.stated_by not in {"", invoice_id}:
         # The session stated it, or an old release noted that.
         return 0, Shares(0, 0, 0)
-    stated = listed.stated_in_parts
+    paid = collected(event)
+    stated = listed.stated_in_parts_of(0 if paid is None else paid.overpaid)
     return max(amounts.collected - stated.total, 0), amounts.shares.less(stated.shared, stated.revenue, stated.tax)
 
 

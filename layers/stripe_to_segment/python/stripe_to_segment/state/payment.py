@@ -141,6 +141,21 @@ class Payment:
         return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT and not part.beyond)
 
     @property
+    def overpaid(self) -> int:
+        """What its invoice, which states it, has collected beyond what it asks for."""
+        return 0 if self.bill is None else max((self.total or 0) - self.bill.due, 0)
+
+    def stated_in_parts_of(self, overpaid: int) -> PaidInParts:
+        """The same with so much at most of what purchases have brought in beyond their parts: that was overpaid."""
+        stated, beyond = self.stated_in_parts, _summed(part for part in self.parts.values() if part.beyond)
+        taken = min(beyond.total, overpaid)
+
+        def share(amount: int) -> int:
+            return int(rounded(Decimal(amount * taken) / beyond.total)) if taken else 0
+
+        return PaidInParts(*(whole + share(more) for whole, more in zip(stated, beyond, strict=True)))
+
+    @property
     def gone_back(self) -> int:
         """The amount given back: refunds that stand, withdrawals for disputes, credit outside of Stripe."""
         refunded = sum(refund.amount for refund in self.refunds.values() if refund.stands)
@@ -372,13 +387,12 @@ class Payment:
         begun = replace(begun, parts=stated, bill=bill)
         total = self.total or 0
         # What was overpaid is in the total, and may have been paid by a purchase.
-        overpaid = 0 if self.bill is None else max(total - self.bill.due, 0)
         beyond = _summed(part for part in stated.values() if part.beyond)
-        more = beyond.revenue if beyond.total > overpaid else 0
+        more = beyond.revenue if beyond.total > self.overpaid else 0
         whole = replace(
             self,
             # The parts can exceed the invoice only if they were sent before the invoice was known.
-            total=max(total, paid.total) + max(beyond.total - overpaid, 0),
+            total=max(total, paid.total) + max(beyond.total - self.overpaid, 0),
             revenue=None if self.revenue is None else max(self.revenue, paid.revenue) + more,
             parts=stated,
         )
