@@ -19,7 +19,8 @@ from stripe_to_segment.state.encoding import FORMAT
 from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.person import user_digest
 from stripe_to_segment.state.profile import Profile
-from stripe_to_segment.stripe_side.event import decoded
+from stripe_to_segment.stripe_side.event import Level, decoded
+from stripe_to_segment.stripe_side.listing import record_of
 from tests.unit.edges import TABLE
 from tests.unit.shapes import NOW, a_charge, a_customer, a_dispute, a_refund, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
@@ -289,6 +290,15 @@ def test_a_missed_event_whose_item_cannot_be_read_is_queued(table: Any, kind: st
     other = an_event("customer.created", a_customer(id="cus_good"))
     found = missing([refund.body, other.body], DynamoStore(table, TABLE), World().settings)
     assert {event.id for event in found} == {refund.id, other.id}
+
+
+def test_what_a_newer_release_has_listed_waits_for_it() -> None:
+    """It was a dead letter, while the guide on versions promises that an older release waits."""
+    listed = record_of(a_customer(), Level.STATE, NOW, livemode=False)
+    (outcome,) = beside(World(), json.dumps({**listed, "format": 2, "level": "more", "data": {"object": "new"}}))
+    assert (outcome.status, outcome.reason) == (Status.RETRY, "newer_record")
+    (outcome,) = beside(World(), json.dumps({**listed, "format": 1}))
+    assert outcome.status is not Status.RETRY
 
 
 COUPON = {"id": "C10", "percent_off": 10, "duration": "forever"}

@@ -14,7 +14,7 @@ from stripe_to_segment.mapping.identity import stated_by
 from stripe_to_segment.mapping.imports import row_of
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import read_json
-from stripe_to_segment.stripe_side.listing import is_listed, listed_event
+from stripe_to_segment.stripe_side.listing import is_listed, is_newer, listed_event
 from stripe_to_segment.stripe_side.thin import ThinEvent, Unread, sent_event
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ class Reading:
     def _read(self, record: Record) -> StripeEvent | ThinEvent | RecordOutcome:
         try:
             data = read_json(record.body)
+            if is_listed(data) and is_newer(data):
+                said = "a newer release has listed this object"
+                return RecordOutcome(record, Status.RETRY, Reason.NEWER_RECORD, said)
             event = listed_event(data) if is_listed(data) else sent_event(data)
         except MalformedEventError as error:
             return RecordOutcome(record, Status.DEAD, error.reason, str(error))

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side import shapes
 
-__all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "paid_at", "record_of", "states_something"]
+__all__ = ["IMPORT", "LISTED", "is_listed", "is_newer", "listed_event", "paid_at", "record_of", "states_something"]
 
 IMPORT = "stripe_to_segment.import"
 """The field `object` of a record of an import."""
+# A release that changes the record's form writes a higher `format` into it, for which this one waits.
+FORMAT = 1
 
 CREATED = "created"
 DISPUTE_ENDS = frozenset({"won", "lost"})
@@ -56,6 +58,11 @@ def record_of(listed: Mapping[str, Any], level: Level, moment: int, *, livemode:
 def is_listed(data: object) -> TypeIs[JsonObject]:
     """Whether a decoded JSON value is the record of an import."""
     return isinstance(data, dict) and data.get("object") == IMPORT
+
+
+def is_newer(data: JsonObject) -> bool:
+    """Whether a newer release wrote this record of an import, in a form that this one does not know."""
+    return (integer(data.get("format")) or FORMAT) > FORMAT
 
 
 def states_something(listed: Any) -> bool:
