@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.importing import USUAL
+from stripe_to_segment.delivery.deadline import CLOCKS_DIFFER
+from stripe_to_segment.delivery.queues import SPREAD
 from stripe_to_segment.delivery.retry_delay import MOST_RECEIVES
 from stripe_to_segment.receiving.examine import MAX_MESSAGE_BYTES
 from stripe_to_segment_tools.commands.importing.command import FEWEST_BATCHES
@@ -42,6 +44,13 @@ def test_a_record_stays_invisible_for_six_timeouts_and_the_longest_window(templa
     assert set(mapping) == set(template.body["Parameters"]["DeliverTimeout"]["AllowedValues"])
     for timeout, found in mapping.items():
         assert found["VisibilitySeconds"] >= 6 * int(timeout) + window
+
+
+def test_a_record_that_always_ends_the_function_comes_back_no_later_than_by_its_timeout(template: Template) -> None:
+    """It came back after up to an hour: SQS deleted it after 14 days, before the thousandth receive would bury it."""
+    for timeout, found in template.body["Mappings"]["ByDeliverTimeout"].items():
+        lease = int(timeout) + CLOCKS_DIFFER
+        assert lease + SPREAD * lease / 2 <= found["VisibilitySeconds"]
 
 
 def test_an_outage_of_three_days_does_not_fill_the_dead_letter_queue(template: Template) -> None:

@@ -28,6 +28,9 @@ ENTRIES = 10
 ATTRIBUTE_LENGTH = 256
 # A record that came so often may be one that ends the function, and its batch with it.
 SUSPECT_RECEIVES = 10
+# With more, the thousand receives of a record that ends the function each time would take longer than the queue keeps
+# it: SQS would delete it unseen, or bury it too late for the alarm on dead letters that expire (tests/template).
+SPREAD = 10
 
 
 def records_of(batch: SQSEvent) -> list[Record]:
@@ -60,14 +63,15 @@ class Queues:
         url = settings.import_queue_url if imported else settings.events_queue_url
         return cls(client, url, settings.dead_letter_queue_url)
 
-    def part(self, records: Sequence[Record], least: int, span: int) -> None:
-        """Let suspect records of a batch come back at different times, in seconds, should the function not end well.
+    def part(self, records: Sequence[Record], least: int) -> None:
+        """Let suspect records of a batch come back at different times, should the function not end well.
 
-        They would all come back at once, and the one that ends the function would take the others along again.
+        They would all come back at once, and the one that ends the function would take the others along again. `least`
+        is in seconds; on average they come back no later than the queue's own timeout would bring them.
         """
         if len(records) > 1:
             suspect = [record.handle for record in records if record.received > SUSPECT_RECEIVES]
-            self.change_visibility({handle: least + random.randint(0, span) for handle in suspect})  # noqa: S311 - no secret depends on it
+            self.change_visibility({handle: least + random.randint(0, SPREAD * least) for handle in suspect})  # noqa: S311 - no secret depends on it
 
     def change_visibility(self, delays: Mapping[str, int]) -> None:
         """Hide records, by receipt handle, for a number of seconds; if that fails, the queue's own timeout applies."""
