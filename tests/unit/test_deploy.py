@@ -277,6 +277,7 @@ def test_invalid_answers_are_reported_before_aws_is_called(desk: Desk, given: di
             f"SigningSecretArn={ONE_SECRET} KeysSecretArn={ONE_SECRET}",
             "SigningSecretArn and KeysSecretArn name one secret",
         ),
+        ("StripeApiBase=https://proxy.example.com", "StripeApiBase is not https://api.stripe.com"),
     ],
 )
 def test_values_that_contradict_each_other_are_reported_before_anything_changes(

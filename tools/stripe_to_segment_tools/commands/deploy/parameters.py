@@ -37,6 +37,7 @@ EVERY = frozenset({"*", "?", "1/1", "*/1"})
 DAY_LEFT_OUT = 48
 # The functions with a schedule, and an alarm that rings where they have not run for the hours of their parameter.
 SCHEDULED = ("Reconcile", "Audit")
+STRIPE = "https://api.stripe.com"
 # The parameters that name something by its ARN, in which the fourth part is the region.
 REGIONAL = ("SigningSecretArn", "KeysSecretArn", "KmsKeyArn")
 HOURS = {"minute": 1 / 60, "hour": 1, "day": 24}
@@ -115,7 +116,7 @@ def _flaws(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Ite
 
 
 def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Iterator[str]:
-    """Contradictions between values; most of them the template's own rules cannot express."""
+    """Contradictions between values: those of the template's Rules, and what these cannot express."""
 
     def number(name: str) -> int:
         return int(given.get(name) or parameters[name].default)
@@ -124,6 +125,8 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
         yield "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency, or batches are refused"
     if given.get("SigningSecretArn") and given["SigningSecretArn"] == given.get("KeysSecretArn"):
         yield "SigningSecretArn and KeysSecretArn name one secret: the function on the internet could read the keys"
+    if given.get("StripeApiBase", "").rstrip("/") not in {"", STRIPE} and given.get("TrustStripeApiBase") != "true":
+        yield f"StripeApiBase is not {STRIPE}: set TrustStripeApiBase to true if the API key may go there"
     for name in SCHEDULED:
         schedule, quiet = given.get(f"{name}Schedule", ""), number(f"{name}QuietHours")
         if rate := RATE.fullmatch(schedule):
