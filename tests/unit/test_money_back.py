@@ -179,6 +179,24 @@ OF_THE_RENEWAL = an_event(
 JOINED = an_invoice_payment(payment={"type": "payment_intent", "payment_intent": "pi_renewal"})
 
 
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_the_record_of_a_payment_outside_of_stripe_is_what_paid_its_invoice(order: tuple[int, ...]) -> None:
+    """Events do not say what was paid outside of Stripe, only invoice_payment.paid does.
+
+    A sale of the same amount in the same minute was taken for it, and its money was lost.
+    """
+    record = {"type": "payment_record", "payment_record": "pr_1"}
+    link = an_invoice_payment(amount_paid=5000, amount_requested=5000, is_default=False, payment=record)
+    paid = an_invoice(total=5000, billing_reason="manual", parent=None)
+    events = an_event(SUCCEEDED, an_intent()), an_event("invoice.paid", paid), an_event("invoice_payment.paid", link)
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    for later in (0, 1, 300):
+        world.now = NOW + later
+        for place in order:
+            world.batch(events[place])
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
 @pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
 def test_a_sale_of_the_amount_of_an_invoice_in_the_same_minute_is_an_order(naming: StripeEvent) -> None:
     """The intent of a sale was taken for that of a renewal of the same amount, before the renewal's own came."""

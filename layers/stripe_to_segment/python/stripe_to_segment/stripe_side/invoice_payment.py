@@ -21,9 +21,10 @@ def amount_of(payment: shapes.InvoicePayment) -> int | None:
 
 
 def payment_of(payment: shapes.InvoicePayment) -> str | None:
-    """The payment intent, or the charge without one."""
+    """The payment intent, the charge without one, or the record of a payment outside of Stripe."""
     paid_by = hash_of(payment.get("payment"))
-    return reference(paid_by.get("payment_intent")) or reference(paid_by.get("charge"))
+    named = reference(paid_by.get("payment_intent")) or reference(paid_by.get("charge"))
+    return named or reference(paid_by.get("payment_record"))
 
 
 def may_be_a_part(payment: shapes.InvoicePayment) -> bool:

@@ -353,6 +353,7 @@ class Paying(TypedDict, total=False):
 
     payment_intent: Reference[PaymentIntent]
     charge: Reference[Charge]
+    payment_record: Reference[dict[str, object]]
 
 
 class InvoicePayment(TypedDict, total=False):
@@ -394,7 +395,7 @@ class Invoice(Owned, Discounted, total=False):
     total_discount_amounts: list[AmountEntry] | None
     amount_due: int
     amount_paid: int
-    amount_paid_off_stripe: int | None  # Since 2026-10-28.
+    amount_paid_off_stripe: int | None  # Since 2026-05-27, where expanded; in no event.
     amount_overpaid: int
     amount_remaining: int
     amount_shipping: int
