@@ -423,26 +423,31 @@ def test_the_invoice_that_begins_a_trial_converts_nothing() -> None:
     assert "Trial Converted" not in names(world)
 
 
-def an_extended_trial(made: int) -> list[Any]:
-    """A trial that is extended twice, its end and its payment; `made` is when the subscription was created."""
+def an_extended_trial(made: int, early: int = 0) -> list[Any]:
+    """A trial that is extended twice, its end, maybe an `early` one, and its payment.
+
+    `made` is when the subscription was created.
+    """
     begins, ends = NOW - 14 * DAY, (NOW, NOW + 7 * DAY, NOW + 14 * DAY)
     bodies = [a_subscription(status="trialing", created=made, trial_start=begins, trial_end=end) for end in ends]
-    over = a_subscription(created=made, trial_start=begins, trial_end=ends[2])
+    end = ends[2] - early
+    over = a_subscription(created=made, trial_start=begins, trial_end=end)
+    previous = {"status": "trialing"} | ({"trial_end": ends[2]} if early else {})
     kind, before = (CREATED, None) if made == begins else (UPDATED, {"status": "unpaid"})
     return [
         an_event(kind, bodies[0], previous=before, created=begins),
         an_event(UPDATED, bodies[1], previous={"trial_end": ends[0]}, created=ends[0] - DAY),
         an_event(UPDATED, bodies[2], previous={"trial_end": ends[1]}, created=ends[1] - DAY),
-        an_event(UPDATED, over, previous={"status": "trialing"}, created=ends[2]),
-        paid(14 * DAY),
+        an_event(UPDATED, over, previous=previous, created=end),
+        paid(14 * DAY - early),
     ]
 
 
-@given(st.permutations(an_extended_trial(NOW - 14 * DAY)))
+@given(st.permutations(an_extended_trial(NOW - 14 * DAY)) | st.permutations(an_extended_trial(NOW - 14 * DAY, 5 * DAY)))
 def test_an_extended_trial_ends_and_converts_once_in_any_order(events: Any) -> None:
     """Its payment, if it came before an extension, converted it a second time with the next renewal.
 
-    And the end of the trial was taken for a moved billing date.
+    And the end of the trial, also an early one, was taken for a moved billing date.
     """
     world = World()
     world.deliver(*events, paid(44 * DAY, id="in_2"))

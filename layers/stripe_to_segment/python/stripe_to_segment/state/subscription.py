@@ -93,7 +93,9 @@ class SubscriptionRecord:
         if start == self.trial_start and moment <= self.trialed + EARLY:
             return True
         extends = start < self.trialed < end
-        return extends and (self.converted is None or replace(self, trialed=end).pays_after_trial(self.converted))
+        # What is paid from this moment on is no payment before it: the trial may end here.
+        ended = replace(self, trialed=min(end, moment))
+        return extends and (self.converted is None or ended.pays_after_trial(self.converted))
 
     def counts_nothing_before(self, moment: int) -> bool:
         """Whether it ran before this moment and was over nothing, as a free plan is: a trial is then a first one."""
