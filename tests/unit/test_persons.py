@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,11 +32,9 @@ from tests.unit.shapes import (
     an_invoice,
     an_item,
 )
-from tests.unit.worlds import ACCEPTED, World
+from tests.unit.worlds import ACCEPTED, World, shown
 
 if TYPE_CHECKING:
-    import pytest
-
     from stripe_to_segment.segment_side.answers import Answer
 
     type AnyStore = MemoryStore | DynamoStore
@@ -455,6 +454,27 @@ def test_the_end_of_one_customers_subscription_leaves_those_of_the_users_other_c
         "subscription_status": "active",
     }
     assert traits["lifetime_value"] == 330
+
+
+@pytest.mark.parametrize("names", [("sub_1", "sub_2"), ("sub_2", "sub_1")])
+@pytest.mark.parametrize(
+    ("other", "status"),
+    [("unpaid", "trialing"), ("paused", "trialing"), ("free", "trialing"), ("active", "active"), (None, "trialing")],
+)
+def test_a_running_trial_is_shown_beside_any_other_subscription(
+    names: tuple[str, str], other: str | None, status: str
+) -> None:
+    """Of two subscriptions without an mrr the user had that of the lower id, and the trial of the other was hidden."""
+    world, who, plan = World(), {"metadata": {"user_id": "user_1"}}, a_price(0 if other == "free" else 2000)
+    trial = {"status": "trialing", "trial_start": NOW, "trial_end": NOW + 7 * DAY, "created": NOW}
+    old = {"status": "active" if other == "free" else other}
+    if other is not None:
+        first = a_subscription(an_item(plan), id=names[0], customer="cus_1", **who, **old)
+        world.deliver(an_event("customer.subscription.created", first, created=NOW - DAY))
+    second = a_subscription(an_item(a_price(lookup_key="pro")), id=names[1], customer="cus_2", **who, **trial)
+    world.deliver(an_event("customer.subscription.created", second, created=NOW))
+    assert (shown(world, "subscription_status"), shown(world, "plan") == "pro") == (status, status == "trialing")
+    assert shown(world, "trial_ends_at") == "2026-11-25T11:06:40.000Z"
 
 
 def test_customers_of_one_user_in_one_batch_are_added_up() -> None:

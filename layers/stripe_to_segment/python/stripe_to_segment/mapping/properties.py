@@ -351,7 +351,9 @@ class UserTraits(_SharedTraits, total=False):
     phone: Annotated[str, text("the customer's phone")]
     plans: Annotated[list[str], Property(Kind.STRINGS, "plans of all live subscriptions")]
     subscription_count: Annotated[int, number("number of live subscriptions")]
-    trial_ends_at: Annotated[str | None, moment("end of the running trial, null if there is none", nullable=True)]
+    trial_ends_at: Annotated[
+        str | None, moment("end of the running trial that ends first, null if there is none", nullable=True)
+    ]
 
 
 class GroupTraits(_SharedTraits, total=False):

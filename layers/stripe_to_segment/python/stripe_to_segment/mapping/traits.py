@@ -201,13 +201,14 @@ def _subscription_traits(profile: Profile) -> UserTraits:
     leading, live = profile.leading, profile.live
     if leading is None:
         return {}
+    trials = [record.trial_end for record in live if record.in_trial and record.trial_end is not None]
     traits: UserTraits = {
         "plan": leading.plan if live else None,
         "plans": sorted({record.plan for record in live if record.plan}),
         "subscription_status": leading.status,
         "subscription_count": len(live),
         "billing_period": leading.period if live else None,
-        "trial_ends_at": iso_time(leading.trial_end) if leading.in_trial else None,
+        "trial_ends_at": iso_time(min(trials, default=None)),
         "cancels_at": iso_time(leading.cancels_at or None) if live else None,
     }
     if (mrr := _mrr(profile)) is not None or profile.shown is not None:

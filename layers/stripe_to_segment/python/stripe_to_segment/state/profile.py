@@ -419,9 +419,9 @@ class Profile:
 
     @cached_property
     def live(self) -> list[SubscriptionRecord]:
-        """The live subscriptions, the largest monthly value first."""
+        """The live subscriptions, the largest monthly value first, and then by what they are."""
         live = [(key, record) for key, record in self.subscriptions.items() if record.live]
-        ordered = sorted(live, key=lambda entry: (-(entry[1].mrr or 0), entry[0]))
+        ordered = sorted(live, key=lambda entry: (entry[1].place, entry[0]))
         return [record for _, record in ordered]
 
     @property

@@ -25,6 +25,8 @@ TRIAL = ("trial_start", "trialed", "moved")
 
 # A status that is newer than this package may mean anything but an end: that has an event of its own.
 NOT_LIVE = frozenset({None, "incomplete", "incomplete_expired", "canceled"})
+# Of what has no mrr, what is used counts more than what nobody pays for, and a trial more than a free plan.
+PLACES = {"trialing": 1, "active": 2, "past_due": 2, "unpaid": 3, "paused": 4}
 
 
 @frozen
@@ -132,6 +134,13 @@ class SubscriptionRecord:
     def ended_in_silence(self) -> bool:
         """Whether its end took an mrr away that no call has stated, and no event of the subscription will state."""
         return self.status == "canceled" and not self.apart and self.as_of[1] != LISTED and self.unsent_mrr != 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its place among the live subscriptions of a person, the largest first."""
+        if self.mrr is None:
+            return 0, 0
+        return -self.mrr, 1 if self.on_trial else PLACES.get(self.status or "", 5)
 
     @property
     def live(self) -> bool:
