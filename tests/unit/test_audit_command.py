@@ -415,6 +415,44 @@ def test_a_change_in_the_hours_that_are_in_another_month_for_stripe_is_explained
     assert explained_line("2026-10 20.00", old, ended=amid, _08=2000, _10=-2000) == no, "it ended amid the month"
 
 
+def explained_terms(mrr: str, *coupons: str, now: int = 2000, traits: str = "", **rules: int) -> str:
+    """The reason of a line over Stripe's number in a month of which we sent 20; `now` is the mrr of today."""
+    began = int(datetime(2026, 1, 15, tzinfo=UTC).timestamp())
+    entry, book = Entry("sub_1", "usd", now, began, "own:test:cus_1", "", {"sub_1"}), a_book(_08=2000)
+    entry.traits, entry.rules, book.coupons = frozenset(traits.split()), rules, coupons
+    book.payments["in_1"] = Kept("in_1", "usd", 2000, began)
+    (found,) = explained([Line("cus_1", "2026-09", Decimal(mrr), "usd")], {"cus_1": book}, [entry], [])
+    return found.reason
+
+
+def test_a_discount_explains_a_line_only_where_stripe_may_have_counted_it() -> None:
+    """Every line of a customer with a discount was explained, also where a call of the mrr had been sent twice.
+
+    And one of the months before a coupon had ended was not.
+    """
+    once = {"forever": 2000, "all": 1500, "none": 2000}
+    assert explained_terms("15.00", traits="discount", **once) == "discount rule"
+    assert explained_terms("14.99", traits="discount", **once) == "discount rule", "it is rounded by itself"
+    assert explained_terms("40.00", traits="discount", **once) == "unknown"
+    assert explained_terms("19.00", traits="discount", **once) == "unknown"
+    twice_as_much = {rule: 2 * amount for rule, amount in once.items()}
+    assert explained_terms("15.00", now=4000, traits="discount", **twice_as_much) == "discount rule", "of the plan then"
+    free = {"forever": 0, "all": 0, "none": 3000}
+    assert explained_terms("50.00", now=0, traits="discount", **free) == "discount rule"
+    assert explained_terms("16.00", '{"percent_off": "20"}') == "discount rule", "the coupon has ended since"
+    assert explained_terms("25.00", '{"percent_off": "20"}') == "discount rule", "it counts for us alone"
+    assert explained_terms("17.00", '{"amount_off": 300, "currency": "usd"}') == "discount rule"
+    assert explained_terms("18.00", '{"percent_off": "20"}', '{"id": "unknown"}') == "unknown"
+    assert explained_terms("60.00", '{"percent_off": "100"}') == "unknown"
+
+
+def test_usage_and_trials_explain_no_line_of_less_than_was_sent() -> None:
+    """They count for Stripe, and never for us."""
+    assert explained_terms("25.00", traits="metered") == "metered price"
+    assert explained_terms("25.00", traits="trial") == "trial"
+    assert explained_terms("15.00", traits="metered") == explained_terms("15.00", traits="trial") == "unknown"
+
+
 def test_a_subscriber_who_has_not_paid_yet_may_not_count_in_stripe() -> None:
     """An account can count subscribers from their first payment on: each unpaid first invoice failed the audit.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.state.sums import EARLIER
+from stripe_to_segment.stripe_side.discount import coupon_from
 from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment_tools.commands.audit.export import Line
 
@@ -106,7 +107,6 @@ def _absent(lines: Sequence[Line], books: Mapping[str, Book]) -> Iterator[Line]:
 
 def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entry], causes: Mapping[str, Cause]) -> str:
     """Why a line differs from ours, by the first of these that holds."""
-    traits = {trait for entry in entries for trait in entry.traits}
     known = [causes[name] for name in (line.customer, *(entry.id for entry in entries)) if name in causes]
     if any(cause.explains for cause in known):
         return next(str(cause) for cause in known if cause.explains)
@@ -120,10 +120,37 @@ def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entr
         return str(Cause.BEFORE_SUMS)
     if book is not None and any(name == EARLIER for kind, _, name in book.sent if kind is Kind.MRR) and not ours:
         return "older than the months that are kept apart"
-    named = (("discount", "discount rule"), ("metered", "metered price"), ("trial", "trial"))
-    found = next((said for trait, said in named if trait in traits), "")
+    return _reason_of_terms(line, ours, book, entries)
+
+
+def _reason_of_terms(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entry]) -> str:
+    """Whether the terms of the subscriptions explain the difference, and not only exist."""
+    traits = {trait for entry in entries for trait in entry.traits}
     # Each subscription, and each item of it, is rounded by itself.
-    return found or ("rounding" if abs(line.mrr - ours) <= Decimal("0.01") * max(len(entries), 1) else "unknown")
+    cents = Decimal("0.01") * max(len(entries), 1)
+    if any(abs(line.mrr - other) <= cents for other in _by_other_discounts(line.currency, ours, book, entries)):
+        return "discount rule"
+    # Both count for Stripe, and not for us.
+    named = (("metered", "metered price"), ("trial", "trial"))
+    found = next((said for trait, said in named if trait in traits and line.mrr > ours), "")
+    return found or ("rounding" if abs(line.mrr - ours) <= cents else "unknown")
+
+
+def _by_other_discounts(currency: str, ours: Decimal, book: Book | None, entries: Sequence[Entry]) -> Iterator[Decimal]:
+    """What a sum of ours would be if other discounts counted: those of now, or any that the customer has had."""
+    now = sum(entry.amount for entry in entries)
+    for rule in dict.fromkeys(rule for entry in entries for rule in entry.rules):
+        other = sum(entry.rules.get(rule, entry.amount) for entry in entries)
+        yield ours + major(other - now, currency)
+        if now:
+            yield ours * other / now
+    for coupon in filter(None, map(coupon_from, () if book is None else book.coupons)):
+        left = 1 - (coupon.percent_off or 0) / Decimal(100)
+        yield ours * left
+        if left:
+            yield ours / left
+        off = major(coupon.amount_off or 0, currency)
+        yield from (ours + sign * off / months for sign in (1, -1) for months in (1, 12))
 
 
 def _reason_of_settings(line: Line, currency: str, book: Book, entries: Sequence[Entry]) -> str:

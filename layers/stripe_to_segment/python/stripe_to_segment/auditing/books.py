@@ -77,13 +77,14 @@ class Book:
 
     `sent` are the sums of what arrived by kind, currency and month. `summed` is the day since which they are complete,
     1 where from the first event on. `full` says that payments older than `oldest` are no longer listed. `discounted`
-    says that it has had a discount.
+    says that it has had a discount, and `coupons` are those that are known, as written.
     """
 
     key: str
     opted_out: bool = False
     unknown_user: bool = False
     discounted: bool = False
+    coupons: tuple[str, ...] = ()
     payments: dict[str, Kept] = field(default_factory=dict)
     refunds: dict[str, Kept] = field(default_factory=dict)
     disputes: dict[str, Kept] = field(default_factory=dict)
@@ -175,6 +176,7 @@ def _book(profile: Profile) -> Book:
         profile.opted_out,
         profile.user_id is None,
         bool(profile.discounts or profile.own_discounts),
+        tuple(profile.discounts.values()),
         subscriptions=profile.subscriptions,
         not_sent=[*_claimed(profile), *_withheld(profile)],
         summed=profile.summed,

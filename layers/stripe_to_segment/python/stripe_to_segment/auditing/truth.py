@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Truth", "is_live"]
 
+# The values of the setting MrrDiscounts.
+DISCOUNTS = ("forever", "all", "none")
 # The order of an intent whose session Stripe no longer lists: the session stated the payment.
 NOBODY = ""
 
@@ -53,8 +55,8 @@ class Entry:
     `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
     failed has the amount 0, and `failed` is what it was. `status`, of a subscription, decides whether it is live;
     `ended` is the epoch second of its end, 0 without one. Its amount is the mrr, `unknown` where not even the API says
-    enough, `terms` are price, quantity and period of its main item, and `traits` say what else its mrr depends on:
-    discount, metered, trial, several (items).
+    enough, `rules` what it would be if other discounts counted, `terms` are price, quantity and period of its main
+    item, and `traits` say what else its mrr depends on: discount, metered, trial, several (items).
     """
 
     id: str
@@ -71,6 +73,7 @@ class Entry:
     status: str = ""
     ended: int = 0
     unknown: bool = False
+    rules: dict[str, int] = field(default_factory=dict)
     terms: tuple[str | None, int | None, str | None] = (None, None, None)
     traits: frozenset[str] = frozenset()
 
@@ -203,13 +206,14 @@ class Truth:
         if event is None:
             return
         profile = self._own.get(event.customer or "") or new_profile("")
-        known = Known(
-            profile,
-            coupons=self._coupons,
-            api_terms=api_terms(subscription),
-            settings=Settings(mrr_discounts=self.mrr_discounts),
-        )
-        state, name = after_of(event, known), str(subscription["id"])
+        known = Known(profile, coupons=self._coupons, api_terms=api_terms(subscription))
+
+        def by(rule: str) -> State:
+            return after_of(event, replace(known, settings=Settings(mrr_discounts=rule)))
+
+        state, name = by(self.mrr_discounts), str(subscription["id"])
+        traits = _traits(state, profile)
+        others = [(rule, by(rule).mrr) for rule in DISCOUNTS] if "discount" in traits else []
         self.subscriptions[name] = Entry(
             name,
             state.currency or "",
@@ -221,8 +225,9 @@ class Truth:
             status=state.status or "",
             ended=ended_at(subscription) or 0,
             unknown=state.mrr is None,
+            rules={rule: mrr for rule, mrr in others if mrr is not None},
             terms=_terms(state),
-            traits=_traits(state, profile),
+            traits=traits,
         )
 
     def _invoice(self, invoice: shapes.Invoice) -> None:
