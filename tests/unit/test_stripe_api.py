@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote
 
@@ -348,6 +349,22 @@ def test_an_unresponsive_stripe_api_delays_a_batch_only_a_little(monkeypatch: py
         reader._asking._pool.shutdown()
         metrics.flush_metrics()
         assert spoken.metrics["StripeReadFailed"] == 100
+
+
+def test_reading_from_stripe_leaves_time_to_send() -> None:
+    """With DeliverTimeout=30 two lookups of ten seconds left none, so events waited as long as Stripe's API hung."""
+    given_up = threading.Event()
+
+    def hang(handler: BaseHTTPRequestHandler) -> None:
+        given_up.wait(60.0)
+        say(500)(handler)
+
+    with Endpoint(hang) as endpoint:
+        reader = StripeReader(lambda: "rk_test_1", endpoint.url).within(lambda: 1.5)
+        began = time.monotonic()
+        assert reader.read([Lookup("product", "prod_1", livemode=False, account=None)]) == {}
+        assert time.monotonic() - began < 2
+        given_up.set()
 
 
 @pytest.mark.parametrize(("status", "refused"), [(401, 1), (403, 1), (404, 0), (429, 0), (500, 0)])

@@ -18,6 +18,7 @@ from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api.thin_events import ThinEventReader
+from stripe_to_segment.stripe_side.thin import ThinEvent, Unread, read_event
 from stripe_to_segment_tools.samples.signing import sign
 from tests.unit.edges import Endpoint, a_signing_secret, say, speaking
 from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_invoice, an_item
@@ -307,3 +308,22 @@ def test_one_event_that_cannot_be_read_does_not_stop_the_others(api: Api, world:
         json.dumps(thin(id="evt_test_gone")), json.dumps(thin()), an_event("customer.created", a_customer())
     )
     assert [outcome.status for outcome in outcomes] == ["dead", "delivered", "delivered"]
+
+
+def test_reading_thin_events_leaves_time_to_send() -> None:
+    given_up = threading.Event()
+
+    def hang(handler: BaseHTTPRequestHandler) -> None:
+        given_up.wait(60.0)
+        say(500)(handler)
+
+    with Endpoint(hang) as endpoint:
+        event = read_event(json.dumps(thin()))
+        assert isinstance(event, ThinEvent)
+        reader = ThinEventReader(lambda: "rk_test_1", endpoint.url).within(lambda: 1.5)
+        began = time.monotonic()
+        (unread,) = reader.read([event]).values()
+        assert isinstance(unread, Unread)
+        assert unread.reason == "stripe_unavailable"
+        assert time.monotonic() - began < 2
+        given_up.set()

@@ -33,7 +33,8 @@ __all__ = ["REFUSED", "Asking", "StripeEvents", "StripeReader", "is_live", "reas
 
 EVENTS = OBJECTS["event"]
 TIMEOUT_SECONDS = 3.0
-# The limit for all lookups of a batch. A hundred calls without an answer, eight at a time, would outlast the function.
+# The limit for lookups that are made at once. A hundred calls without an answer, eight at a time, would outlast the
+# function; and a batch looks up several times, so each time takes a third of what is left at most.
 PATIENCE_SECONDS = 10.0
 # A page of a hundred events, each with its whole object, takes longer.
 LIST_TIMEOUT_SECONDS = 20.0
@@ -68,6 +69,7 @@ class Asking[Wanted, Found]:
         self._cache: OrderedDict[Wanted, tuple[float, Found]] = OrderedDict()
         self._pool = ThreadPoolExecutor(max_workers=THREADS)
         self._client: tuple[str, StripeClient] | None = None
+        self.seconds_left: Callable[[], float] = lambda: math.inf
 
     def cached(
         self, wanted: Iterable[Wanted], seconds: Callable[[Wanted], float]
@@ -90,7 +92,7 @@ class Asking[Wanted, Found]:
         """The request of each, None if Stripe was too slow."""
         client = self._connected(key)
         jobs = {one: self._pool.submit(ask, client, one) for one in wanted}
-        done, late = wait(jobs.values(), PATIENCE_SECONDS)
+        done, late = wait(jobs.values(), max(min(PATIENCE_SECONDS, self.seconds_left() / 3), 0))
         for job in late:
             job.cancel()
         return {one: job if job in done else None for one, job in jobs.items()}
@@ -124,6 +126,11 @@ class StripeReader:
     def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.time) -> None:
         self._key = key
         self._asking: Asking[Lookup, JsonObject] = Asking(base, CACHED, clock)
+
+    def within(self, seconds_left: Callable[[], float]) -> StripeReader:
+        """The reader, which leaves time to send of what an invocation has left."""
+        self._asking.seconds_left = seconds_left
+        return self
 
     def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, JsonObject]:
         """The objects of these lookups; a lookup that fails is left out, counted and logged."""

@@ -52,6 +52,11 @@ class ThinEventReader:
         self._key = key
         self._asking: Asking[ThinEvent, StripeEvent] = Asking(base, CACHED, clock)
 
+    def within(self, seconds_left: Callable[[], float]) -> ThinEventReader:
+        """The reader, which leaves time to send of what an invocation has left."""
+        self._asking.seconds_left = seconds_left
+        return self
+
     def read(self, wanted: Iterable[ThinEvent]) -> dict[ThinEvent, StripeEvent | Unread]:
         """The snapshot of each event, or the reason why it could not be read; it never raises."""
         found, asked = self._asking.cached(wanted, lambda _: CACHE_SECONDS)
