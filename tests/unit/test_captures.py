@@ -9,7 +9,7 @@ import pytest
 
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
-from tests.unit.shapes import DAY, NOW, a_charge, a_refund, a_session, an_event, an_intent
+from tests.unit.shapes import DAY, NOW, a_charge, a_refund, a_session, an_event, an_intent, an_invoice
 from tests.unit.test_money_back import summed
 from tests.unit.worlds import World, lifetime_value, names, told
 
@@ -51,6 +51,19 @@ def test_the_tax_and_shipping_of_a_session_that_is_captured_later_are_no_revenue
     assert (order["total"], order["revenue"]) == (received / 100, revenue)
     assert (order.get("tax"), order.get("shipping")) == (tax, shipping)
     assert summed(world, "revenue") == summed(world, "revenue_refunded")
+
+
+@pytest.mark.parametrize("told", ["by the session", "by the intent"])
+@pytest.mark.parametrize("refunded", [False, True])
+def test_a_session_that_is_captured_later_has_paid_no_invoice_of_its_amount(told: str, *, refunded: bool) -> None:
+    """A renewal of its amount in the same minutes took it, or took a refund of it that came first, and its money."""
+    world, session = World(), an_event("checkout.session.completed", a_session(payment_status="unpaid"))
+    named = {"payment_details": {"order_reference": "cs_test_basic"}} if told == "by the intent" else {}
+    world.deliver(an_event("invoice.paid", an_invoice(total=5000)), *([] if named else [session]))
+    if refunded:
+        world.deliver(an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0}, created=NOW + DAY))
+    world.deliver(over(5000, amount=5000, **named), session)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 50 if refunded else 100)
 
 
 def test_what_the_intent_states_of_its_tax_outranks_the_session_that_is_captured_later() -> None:

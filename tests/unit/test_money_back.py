@@ -197,6 +197,24 @@ def test_the_record_of_a_payment_outside_of_stripe_is_what_paid_its_invoice(orde
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+@pytest.mark.parametrize("payment", [{"payment_record": "pr_1"}, {"payment_intent": "pi_other"}])
+@pytest.mark.parametrize("first", ["sale", "invoice"])
+def test_what_joins_an_invoice_late_with_another_payment_gives_a_sale_its_money_back(
+    payment: dict[str, str], first: str
+) -> None:
+    """The sale was taken for it by amount and time, and its money stayed away though its event came again."""
+    world, link = World(), an_invoice_payment(amount_paid=5000, amount_requested=5000, payment=payment)
+    sale, paid = an_event(SUCCEEDED, an_intent()), an_event("invoice.paid", an_invoice(total=5000, parent=None))
+    world.deliver(*((sale, paid) if first == "sale" else (paid, sale)))
+    assert lifetime_value(world) == 50
+    world.deliver(an_event("invoice_payment.paid", link))
+    assert lifetime_value(world) == 100
+    world.deliver(sale, paid)
+    assert (lifetime_value(world), len(told(world, "Order Completed"))) == (100, 2)
+    world.deliver(an_event("refund.created", a_refund(amount=1000)))
+    assert (told(world, "Order Refunded")[0]["order_id"], lifetime_value(world)) == ("pi_basic", 90)
+
+
 @pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
 def test_a_sale_of_the_amount_of_an_invoice_in_the_same_minute_is_an_order(naming: StripeEvent) -> None:
     """The intent of a sale was taken for that of a renewal of the same amount, before the renewal's own came."""

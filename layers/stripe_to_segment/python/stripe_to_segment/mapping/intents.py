@@ -66,9 +66,11 @@ def paid_alone(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Paymen
 def invoice_paid_then(event: StripeEvent[shapes.PaymentIntent], known: Known) -> str | None:
     """The invoice with the same amount that was paid at the same time, for an intent that no object claims.
 
-    None where the Stripe API was asked: it knows of no invoice then.
+    None for that of a session, which is captured later, and where the Stripe API was asked: then it has no invoice.
     """
-    if known.invoice_payments is not None or pays_no_invoice(event) or not unclaimed(event, known):
+    listed = known.profile.payment(text(event.object.get("id")) or event.id)
+    of_a_session = read.session_of(event.object) is not None or (listed is not None and listed.bill is not None)
+    if of_a_session or known.invoice_payments is not None or pays_no_invoice(event) or not unclaimed(event, known):
         return None
     return paying_invoice(known.profile, _payment(event, known))
 

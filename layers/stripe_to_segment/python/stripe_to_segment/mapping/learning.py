@@ -28,6 +28,7 @@ from stripe_to_segment.mapping.subscriptions.trials import converts
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
+from stripe_to_segment.stripe_side import invoice_payment as read_part
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
 from stripe_to_segment.stripe_side.discount import read_coupon
 from stripe_to_segment.stripe_side.fields import integer, reference, text
@@ -178,6 +179,8 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
     early = refunded_before(profile, payment) if unseen and payment is not None else None
     if early:
         profile = profile.with_guess(invoice_id, early)
+    # A name that only amount and time gave stands in the record alone, which can take it back.
+    guessed = {intent} - {paid_by, *invoices.payments_of(event, known)}
     paid_by = intent or paid_by
     # From now on the invoice states it.
     intents_paid = dict.fromkeys(each for each in (paid_by, *invoices.payments_of(event, known)) if each)
@@ -196,7 +199,7 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
         counted=None if payment is None else Counted(invoice_id, payment, keys),
         # With its amounts: a part of it that is stated meanwhile does not state its tax.
         claimed=_claimed(invoice_id, payment, known.profile, invoice_payments.bill_of(event.object)),
-        orders=owned | dict.fromkeys(intents_paid, invoice_id),
+        orders=owned | dict.fromkeys(intents_paid.keys() - guessed, invoice_id),
     )
 
 
@@ -295,12 +298,14 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
     paid_by, invoice_id = payment_named(event), reference(event.object.get("invoice"))
     if not invoice_id:
         return Lesson(known.profile)
-    profile = known.profile
+    profile, alone = known.profile, list[str]()
     if paid_by:
         profile = profile.surely_paid(invoice_id, by=paid_by, listed=_to_come(event, paid_by))
         profile = invoice_payments.with_share(profile, event.object)
+        profile, alone = profile.wholly_paid(invoice_id, by=paid_by, amount=read_part.amount_of(event.object) or 0)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
+    orders |= {intent: intent for intent in alone}
     if event.customer is None and (moved is not None or profile.payment(invoice_id) is not None):
         # The invoice will name the customer; the payments of its parts, and what went back of it, are found then.
         orders[invoice_id] = invoice_id

@@ -255,7 +255,8 @@ def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
         return profile
     total, currency = integer(event.object.get("amount")), text(event.object.get("currency"))
     if (listed := profile.payment(charge)) is not None:
-        if listed.counted or listed.total is not None:
+        if listed.counted or listed.total is not None or listed.bill is not None:
+            # Counted, matched before, or that of a session, which is captured later.
             return profile
         # Only a refund was known, which states nothing of its charge.
         listed = replace(listed, total=total, paid_at=charged_at)

@@ -360,6 +360,18 @@ class Payment:
             payment, Part(self.total, self.revenue, sender, self.tax)
         )
 
+    def paid_by_alone(self, payment: str) -> Payment:
+        """The payment without the names of others."""
+        parts = {name: part for name, part in self.parts.items() if name == payment}
+        return replace(self, intent=payment, further_intents=(), parts=parts)
+
+    def of_another(self, intent: str) -> Payment:
+        """The order of an intent that was taken for what paid this one, of the same amount and time."""
+        part = self.parts.get(intent)
+        whole = Part(self.total or 0) if part is None else part
+        amounts = {"total": whole.amount, "revenue": whole.revenue, "tax": whole.tax}
+        return Payment(self.currency, counted=True, **amounts, paid_at=self.paid_at, stated_by=intent, intent=intent)
+
     def parted(self, payment: str) -> tuple[Payment, Payment]:
         """The payment without what was matched to it but belongs to another payment; and that other payment."""
         theirs = {key: replace(one, named="") for key, one in self.refunds.items() if one.named == payment}

@@ -229,6 +229,21 @@ class Profile:
         after = self.without_guesses(order, by=by).with_paid(order, by=by).sure_of(order, by)
         return after if listed is None or order in after.payments else after.with_payment(order, listed)
 
+    def wholly_paid(self, order: str, *, by: str, amount: int) -> tuple[Profile, list[str]]:
+        """The record once it is certain that a payment has paid this order as a whole, and the intents that have not.
+
+        They were taken for what had paid it by their amount and time, and are orders of their own.
+        """
+        listed = self.payment(order)
+        if listed is None or not listed.complete or listed.total != amount or listed.refunds or listed.disputes:
+            # What went back may be of either of them.
+            return self, []
+        others = sorted(name for name in listed.paid_by - {by} if name.startswith("pi_"))
+        after = self.with_payment(order, listed.paid_by_alone(by)) if others else self
+        for intent in others:
+            after = after.with_payment(intent, listed.of_another(intent))
+        return after, others
+
     def orders_paid_by(self, payment: str) -> list[str]:
         """The other orders that this payment has paid, or parts of them, as far as the record itself knows.
 
