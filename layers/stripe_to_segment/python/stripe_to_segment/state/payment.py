@@ -367,10 +367,17 @@ class Payment:
 
     def of_another(self, intent: str) -> Payment:
         """The order of an intent that was taken for what paid this one, of the same amount and time."""
-        part = self.parts.get(intent)
-        whole = Part(self.total or 0) if part is None else part
-        amounts = {"total": whole.amount, "revenue": whole.revenue, "tax": whole.tax}
-        return Payment(self.currency, counted=True, **amounts, paid_at=self.paid_at, stated_by=intent, intent=intent)
+        part = self.parts.get(intent) or Part(self.total or 0)
+        return Payment(
+            self.currency,
+            counted=True,
+            total=part.amount,
+            revenue=part.revenue,
+            tax=part.tax,
+            paid_at=self.paid_at,
+            stated_by=intent,
+            intent=intent,
+        )
 
     def parted(self, payment: str) -> tuple[Payment, Payment]:
         """The payment without what was matched to it but belongs to another payment; and that other payment."""
