@@ -1182,6 +1182,17 @@ def test_renewals_of_one_amount_in_one_second_all_have_their_refunds(order: tupl
     assert (summed(world, "revenue"), summed(world, "revenue_refunded"), lifetime_value(world)) == (100, 75, 25)
 
 
+def test_a_session_that_waits_is_not_taken_for_the_payment_of_a_renewal_of_its_amount() -> None:
+    """It was taken for one of which only a refund is known, and its money was lost."""
+    world, week = World(PAYMENT_HOLD_SECONDS="300"), NOW + 7 * DAY
+    paid = an_event("invoice.paid", an_invoice(id="in_1", total=1000), created=week)
+    renewal, session = renewed(2, NOW + DAY), an_event(COMPLETED, a_session())
+    for later in (0, 301):
+        world.now = week + later
+        world.deliver(paid, session, renewal)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (110, 110)
+
+
 def test_of_two_charges_within_minutes_of_an_invoice_the_nearer_one_has_paid_it() -> None:
     """The distance had a sign, so a charge of some minutes later came before that of the same second."""
     world = World()

@@ -241,7 +241,12 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
     alike = profile.payments_like(paid, counted=False, within=LONGEST_DEBIT)
     # A charge that was made after the invoice was paid has not paid it.
     made_before = paid.paid_at + SAME_MOMENT
-    found = [(order, one) for order, one in alike if not order.startswith("in_") and one.paid_at <= made_before]
+    found = [
+        (order, one)
+        for order, one in alike
+        # One that a session or an intent states waits for others, or for its capture.
+        if not (order.startswith("in_") or one.stated_by or one.bill) and one.paid_at <= made_before
+    ]
     return min(found, key=lambda entry: abs(paid.paid_at - entry[1].paid_at), default=(None, None))[0]
 
 
