@@ -622,6 +622,7 @@ def test_a_trial_that_was_paused_before_the_stack_converts_with_its_first_paymen
     resumed = an_event(UPDATED, body, previous={"status": "paused", "status_details": details}, created=NOW + 40 * DAY)
     world.deliver(resumed, paid(40 * DAY), paid(70 * DAY, id="in_2"))
     assert names(world).count("Trial Converted") == (0 if days else 1)
+    assert told(world, "after_trial") == ([] if days else [True]), "it was paid for long after the trial"
 
 
 @pytest.mark.parametrize(("made", "converted"), [(0, 1), (30 * DAY, 0)], ids=["its first invoice", "a later one"])

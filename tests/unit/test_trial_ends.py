@@ -94,9 +94,17 @@ def test_a_pause_of_an_unknown_subscription_subtracts_nothing(after: int) -> Non
     assert World().tracks(paused(after))["Subscription Paused"]["mrr_change"] == 0
 
 
-@pytest.mark.parametrize(("after", "first"), [(-1, False), (0, True), (DAY - 1, True), (DAY, False)])
-def test_the_renewal_made_within_a_day_of_the_trials_end_is_the_first_after_it(after: int, *, first: bool) -> None:
+@pytest.mark.parametrize(("after", "first"), [(-61, False), (-1, True), (0, True), (DAY, True), (30 * DAY, True)])
+def test_the_first_renewal_after_a_trial_says_so_whenever_it_is_made(after: int, *, first: bool) -> None:
     assert after_trial(begun("trialing"), created=NOW + after) is (True if first else None)
+
+
+@pytest.mark.parametrize(("after", "first"), [(DAY - 1, True), (DAY, False)])
+def test_a_renewal_made_within_a_day_of_the_trials_end_says_so_also_where_another_came_first(
+    after: int, *, first: bool
+) -> None:
+    other = an_event("invoice.paid", an_invoice(id="in_2", created=NOW + 30 * DAY), created=NOW + 30 * DAY)
+    assert after_trial(begun("trialing"), other, created=NOW + after) is (True if first else None)
 
 
 @pytest.mark.parametrize(

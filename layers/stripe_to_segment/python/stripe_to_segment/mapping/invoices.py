@@ -12,6 +12,7 @@ from stripe_to_segment.mapping.orders import attachable, same_payment, went_back
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice
+from stripe_to_segment.mapping.subscriptions.trials import TrialConverted
 from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import invoice as read
@@ -104,10 +105,12 @@ def paid(event: StripeEvent[shapes.Invoice], known: Known) -> Iterator[Fact]:
     """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
     invoice = event.object
     reason = text(invoice.get("billing_reason"))
-    yield from by_invoice(event, known)[1]
+    brought_about = by_invoice(event, known)[1]
+    yield from brought_about
     if reason == "subscription_cycle":
-        renewed = _paid(SubscriptionRenewed, event, known)
-        yield Fact(replace(renewed, after_trial=_follows_trial(invoice, known)), f"{invoice.get('id')}")
+        converts = any(isinstance(fact.event, TrialConverted) for fact in brought_about)
+        after_trial = True if converts else _follows_trial(invoice, known)
+        yield Fact(replace(_paid(SubscriptionRenewed, event, known), after_trial=after_trial), f"{invoice.get('id')}")
     elif _amounts_of(event).collected > 0:
         declared = OrderCompleted if reason == "subscription_create" else InvoicePaid
         yield Fact(_paid(declared, event, known), f"{invoice.get('id')}")
