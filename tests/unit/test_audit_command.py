@@ -446,6 +446,15 @@ def test_a_discount_explains_a_line_only_where_stripe_may_have_counted_it() -> N
     assert explained_terms("60.00", '{"percent_off": "100"}') == "unknown"
 
 
+def test_a_line_in_yen_is_rounded_to_a_yen() -> None:
+    """15 % off 999 yen are 849 in Stripe; it differed from 849.15 by more than a cent."""
+    entry, book = Entry("sub_1", "jpy", 999, 0, "own:test:cus_1", "", {"sub_1"}), Book("own:test:cus_1")
+    book.sent[Kind.MRR, "jpy", "2026-09"], book.coupons = 999, ('{"percent_off": "15"}',)
+    lines = [Line("cus_1", "2026-09", Decimal(mrr), "jpy") for mrr in ("849", "998", "900")]
+    found = explained(lines, {"cus_1": book}, [entry], [])
+    assert [one.reason for one in found] == ["discount rule", "rounding", "unknown"]
+
+
 def test_usage_and_trials_explain_no_line_of_less_than_was_sent() -> None:
     """They count for Stripe, and never for us."""
     assert explained_terms("25.00", traits="metered") == "metered price"

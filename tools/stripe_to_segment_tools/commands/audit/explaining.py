@@ -127,8 +127,9 @@ def _reason_of_terms(line: Line, ours: Decimal, book: Book | None, entries: Sequ
     """Whether the terms of the subscriptions explain the difference, and not only exist."""
     traits = {trait for entry in entries for trait in entry.traits}
     # Each subscription, and each item of it, is rounded by itself.
-    cents = Decimal("0.01") * max(len(entries), 1)
-    if any(abs(line.mrr - other) <= cents for other in _by_other_discounts(line.currency, ours, book, entries)):
+    cents = max(Decimal("0.01"), major(1, line.currency)) * max(len(entries), 1)
+    others = _by_other_discounts(line.currency, ours, book, entries)
+    if any(abs(line.mrr - other) <= cents for other in others if other != ours):
         return "discount rule"
     # Both count for Stripe, and not for us.
     named = (("metered", "metered price"), ("trial", "trial"))
