@@ -1187,6 +1187,7 @@ def test_a_session_that_waits_is_not_taken_for_the_payment_of_a_renewal_of_its_a
     world, week = World(PAYMENT_HOLD_SECONDS="300"), NOW + 7 * DAY
     paid = an_event("invoice.paid", an_invoice(id="in_1", total=1000), created=week)
     renewal, session = renewed(2, NOW + DAY), an_event(COMPLETED, a_session())
+    world.queued_at = week
     for later in (0, 301):
         world.now = week + later
         world.deliver(paid, session, renewal)
