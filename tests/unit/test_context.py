@@ -375,6 +375,17 @@ def test_a_name_that_comes_later_is_sent_in_its_own_group_call() -> None:
     assert [one["name"] for one in group(world, event)] == ["Example Ltd"]
 
 
+def test_a_name_that_comes_in_the_same_batch_is_in_every_group_call() -> None:
+    """The event that names the user and the group is mapped before that of the customer, so its call had no name."""
+    world, made = World(), a_subscription(metadata={"user_id": "u_1", "group_id": "team_1"})
+    world.batch(
+        an_event("customer.created", a_customer(business_name="Example Ltd"), created=NOW),
+        an_event("customer.subscription.created", made, created=NOW + 1),
+    )
+    names = [call["traits"].get("name") for call in world.calls if call["type"] == "group"]
+    assert names == ["Example Ltd"] * len(names) != []
+
+
 def test_a_group_that_its_customer_leaves_keeps_its_name_and_its_amounts_their_currency() -> None:
     """Its last call had no name, and a currency of null, which the tracking plan forbids."""
     world = World()

@@ -14,7 +14,7 @@ from stripe_to_segment.delivery.progress import Prepared
 from stripe_to_segment.delivery.take_over import take_over
 from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.identity import reference_refused, stated_by
+from stripe_to_segment.mapping.identity import reference_refused, stated_by, with_name_ahead
 from stripe_to_segment.mapping.lookups import read_from_stripe
 from stripe_to_segment.mapping.subscriptions.discounts import with_coupon_ahead
 from stripe_to_segment.mapping.translate import translate
@@ -110,6 +110,9 @@ class Claiming:
         for one in work:
             if one.event.type == "customer.discount.created":
                 memory.profiles[one.key] = with_coupon_ahead(one.event, memory.profiles[one.key])
+            if one.event.about == "customer":
+                profile = memory.profiles[one.key]
+                memory.profiles[one.key] = with_name_ahead(profile, one.stated, one.event.created)
         learnt = look_up(work, memory, self.reader, self.settings, int(progress.now))
         for one in work:
             customer = read_from_stripe(one.event, memory, "customer", one.event.customer)

@@ -50,6 +50,7 @@ __all__ = [
     "reference_refused",
     "resolve",
     "stated_by",
+    "with_name_ahead",
     "with_person",
 ]
 
@@ -201,6 +202,16 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     changes |= newest
     changes["as_of"] = {**profile.as_of, **moments}
     return replace(profile, **changes)
+
+
+def with_name_ahead(profile: Profile, stated: Stated, created: int) -> Profile:
+    """The record with the business name of a Customer whose group other events of the batch may name.
+
+    These are mapped first, because they name the user too, and several destinations refuse a group without a name.
+    """
+    if stated.group_name is None or stated.group_id is not None or profile.group_name is not None:
+        return profile
+    return replace(profile, group_name=stated.group_name, as_of={**profile.as_of, "group_name": created})
 
 
 def _named_as_its_group(newest: dict[str, Any], stated: Stated, profile: Profile) -> dict[str, Any]:
