@@ -58,9 +58,9 @@ SAID_OF = {
 # have their own law.
 BALANCES = ({"billing_date"}, {"discount"}, {"mrr"})
 
-# Events that depend on the order of arrival too: out of order, the end of a trial can look like a moved billing date.
-# They are not compared; the sums cover their amounts.
-ENDS_OF_TRIALS = {"Trial Ended", "Trial Converted"}
+# Events that depend on the order of arrival too: out of order, the end of a trial can look like a moved billing date,
+# and the reverse. They are not compared; the sums cover their amounts.
+ENDS_OF_TRIALS = {"Trial Ending Soon", "Trial Ended", "Trial Converted"}
 
 
 @dataclass(frozen=True, slots=True)
