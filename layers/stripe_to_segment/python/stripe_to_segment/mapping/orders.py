@@ -244,8 +244,10 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
     found = [
         (order, one)
         for order, one in alike
-        # One that a session or an intent states waits for others, or for its capture.
-        if not (order.startswith("in_") or one.stated_by or one.bill) and one.paid_at <= made_before
+        if not (order.startswith("in_") or one.bill)
+        and one.paid_at <= made_before
+        # Of a session only the receipt, which follows at once; one that waits for others is an order of its own.
+        and (not one.stated_by or abs(paid.paid_at - one.paid_at) <= SAME_MOMENT)
     ]
     return min(found, key=lambda entry: abs(paid.paid_at - entry[1].paid_at), default=(None, None))[0]
 
