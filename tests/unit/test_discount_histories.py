@@ -215,6 +215,20 @@ def test_a_discount_of_the_customer_ends_in_an_api_version_that_names_it_otherwi
     assert (changes(world), shown(world)) == ([(20, "new"), (-10, "contraction"), (10, "expansion")], 20)
 
 
+def test_a_discount_without_an_id_has_its_own_coupon_where_another_ended_in_its_second() -> None:
+    """Before 2020-08-27 both are named after the Customer: the new one had the coupon of the old one."""
+    world, tenth = World(), HALF | {"id": "TENTH", "percent_off": 10}
+    bare = {"object": "discount", "customer": "cus_basic", "subscription": None, "end": None}
+    old, new = bare | {"coupon": HALF, "start": NOW + 1}, bare | {"coupon": tenth, "start": NOW + DAY}
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, old, created=NOW + 1),
+        an_event(REMOVED, old, created=NOW + DAY),
+        an_event(APPLIED, new, created=NOW + DAY),
+    )
+    assert shown(world) == 18
+
+
 def test_a_new_discount_of_the_customer_takes_the_place_of_the_last() -> None:
     """A Customer has one; without the end of the first, both lowered the mrr."""
     world = World()

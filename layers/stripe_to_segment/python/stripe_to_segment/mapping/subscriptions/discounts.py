@@ -214,7 +214,7 @@ def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile
     coupons = coupons_of(None, now or gone)
     if late:
         coupons = {name: one for name, one in coupons.items() if name not in profile.discounts}
-    elif told.begins and moment == as_of:
+    elif told.begins and moment == as_of and not _follows_one_of_its_name(now, profile):
         coupons = _unknown(coupons, profile)
     else:
         profile = _without_former(profile, coupons)
@@ -239,6 +239,12 @@ def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile
 def _mark(discount: Any) -> str:
     """The name in a record's `as_of` of a discount that has ended: where it has no id of its own, by its start."""
     return f"{GONE}{reference(discount)} {dig(discount, 'start') or 0}"
+
+
+def _follows_one_of_its_name(discount: Any, profile: Profile) -> bool:
+    """Whether another one of its name has ended in this second, as of one Customer all have that had no id."""
+    ended = f"{GONE}{reference(discount)} "
+    return _mark(discount) not in profile.as_of and any(name.startswith(ended) for name in profile.as_of)
 
 
 def _unknown(coupons: Mapping[str, str], profile: Profile) -> dict[str, str]:
