@@ -354,6 +354,14 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
         Case(stored=with_payment(total=1999)),
         {(Cause.UNEXPLAINED, PAID, "in_basic")},
     ),
+    "the record remembers another currency": (
+        Case(stored=with_payment(currency="eur")),
+        {(Cause.UNEXPLAINED, PAID, "in_basic")},
+    ),
+    "the record of a subscription is in another currency": (
+        Case(stored=lambda profiles: changed(profiles, subscriptions=in_euros(profiles[CUSTOMER]))),
+        {*both(Cause.UNEXPLAINED), (Cause.UNEXPLAINED, Kind.MRR, "cus_basic")},
+    ),
     "less was sent than is remembered": (
         Case(stored=lambda profiles: changed(profiles, sent=less(profiles[CUSTOMER].sent))),
         {(Cause.UNEXPLAINED, PAID, "cus_basic")},
@@ -375,6 +383,10 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
 
 def cheaper(profile: Profile) -> dict[str, Any]:
     return {name: replace(record, mrr=1900) for name, record in profile.subscriptions.items()}
+
+
+def in_euros(profile: Profile) -> dict[str, Any]:
+    return {name: replace(record, currency="eur") for name, record in profile.subscriptions.items()}
 
 
 def less(sent: Any) -> dict[str, list[int]]:

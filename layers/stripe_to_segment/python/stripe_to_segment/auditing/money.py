@@ -55,6 +55,13 @@ def _compared(run: Comparison, kind: Kind, one: Kept) -> Compared:
             finding = Finding(kind, one.currency, one.id, -one.amount, Cause.UNEXPLAINED, remembered=True)
         return Compared(one, replace(one, amount=0), finding)
     run.seen[kind].add(one.id)
+    if one.currency != entry.currency and run.in_month(one.at or entry.at):
+        # What was sent is compared with Stripe's currency.
+        found = Finding(kind, one.currency, one.id, -one.amount, Cause.UNEXPLAINED, remembered=True, beside=True)
+        run.report.found([found])
+        run.report.row(kind, one.currency).remembered += one.amount
+        amount = entry.settled if kind is Kind.DISPUTES else entry.amount
+        one = replace(one, currency=entry.currency, amount=amount)
     if kind is Kind.PAYMENTS:
         # The call carries the time of the event; a payment intent states only when it was created.
         entry.at = one.at or entry.at

@@ -12,6 +12,8 @@ from stripe_to_segment.auditing.truth import is_live
 from stripe_to_segment.auditing.unsent import cause_of_silence, unsent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stripe_to_segment.auditing.books import Book
     from stripe_to_segment.auditing.comparison import Comparison
     from stripe_to_segment.auditing.truth import Entry
@@ -49,6 +51,7 @@ def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord
         # If Stripe's API does not say enough either, the record's mrr counts as Stripe's.
         entry.amount = mrr if entry.unknown else entry.amount
         truth, live = entry.amount, is_live(entry)
+        run.report.found(_of_another_currency(name, currency, entry))
     cause = Cause.UNEXPLAINED
     if entry is not None and (truth != mrr or live is not record.live):
         cause = _cause(run, book, record, entry)
@@ -70,6 +73,14 @@ def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord
     kept = Kept(name, currency, mrr, record.as_of[0], imported=record.unsent, unsent=unsent_part, apart=apart)
     found = Finding(Kind.MRR, currency, name, truth - mrr, cause, remembered=True)
     return Compared(kept, replace(kept, amount=truth), found)
+
+
+def _of_another_currency(name: str, currency: str, entry: Entry) -> Iterator[Finding]:
+    """That a record keeps a subscription in another currency than Stripe's, which never changes."""
+    if currency not in {"", entry.currency}:
+        for kind, amount in ((Kind.MRR, entry.amount), (Kind.SUBSCRIPTIONS, int(is_live(entry)))):
+            yield Finding(kind, currency, name, -amount, Cause.UNEXPLAINED, remembered=True)
+            yield Finding(kind, entry.currency, name, amount, Cause.UNEXPLAINED, remembered=True)
 
 
 def _cause(run: Comparison, book: Book, record: SubscriptionRecord, entry: Entry) -> Cause:
