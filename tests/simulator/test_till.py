@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.simulator import __main__ as truth_report
 from tests.simulator.at_once import FAIR, LOSSES, OUTAGE
-from tests.simulator.till import a_till
+from tests.simulator.till import Till, a_till
 from tests.simulator.tills import crossed, doubled, held_up, in_order, mixed_up
 from tests.simulator.weather import DOWN
 
@@ -58,6 +58,16 @@ def test_a_purchase_that_pays_two_invoices_counts_once_in_any_order(seed: int) -
     assert in_order(till)[1] == []
     assert mixed_up(till, Random(f"m{seed}"))[1] == []
     assert held_up(till, Random(f"h{seed}"))[1] == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_payments_of_one_amount_in_the_same_minutes_all_count_where_something_joins_them(seed: int) -> None:
+    """One was taken for the payment of the other's invoice."""
+    tills = [Till(Random(seed), joined=True, referenced=seed % 2 == 0, alike=True) for _ in range(2)]
+    for till in tills:
+        till.run(6)
+    assert in_order(tills[0])[1] == []
+    assert held_up(tills[1], Random(seed))[1] == []
 
 
 @pytest.mark.parametrize("chances", CHANCES, ids=CHANCES.get)

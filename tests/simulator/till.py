@@ -36,6 +36,8 @@ OUTSIDE = 0.3
 BESIDE = 0.1
 # The share of the refunded charges that name no customer.
 NAMELESS = 0.3
+# Of payments that are alike: the amounts, and when in the day they are paid.
+ALIKE, ALIKE_SECONDS = (2_000, 5_000), (0, 1, 60, 100, 200)
 # Whose customers they are.
 USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
 GUEST = "a guest"
@@ -85,7 +87,8 @@ class Till:
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
     and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without
     tax and with it, in minor units, `paid_by` the order of each intent. `deposits` are the invoices to which a purchase
-    was attached later; `shared` says that one was attached to two.
+    was attached later; `shared` says that one was attached to two. With `alike` payments have the same amounts, in the
+    same minutes.
     """
 
     rng: Random
@@ -101,6 +104,7 @@ class Till:
     paid_by: dict[str, str] = field(default_factory=dict)
     deposits: set[str] = field(default_factory=set)
     shared: bool = False
+    alike: bool = False
     _number: int = 0
 
     def run(self, payments: int) -> None:
@@ -109,7 +113,8 @@ class Till:
             known = {"id": self._named(customer), "object": "customer", "metadata": {"user_id": self._named(user)}}
             self._emit(self._moment(self.start - DAY + number), "customer.created", known)
         for _ in range(payments):
-            self._payment(self.start + self.rng.randrange(300) * DAY + self.rng.randrange(DAY))
+            days, seconds = (range(1, 10), ALIKE_SECONDS) if self.alike else (range(300), range(DAY))
+            self._payment(self.start + self.rng.choice(days) * DAY + self.rng.choice(seconds))
         self.moments.sort(key=lambda moment: moment.at)
 
     @property
@@ -154,7 +159,7 @@ class Till:
         if self.joined:
             # Nothing else distinguishes a part of an invoice from a payment of its own.
             kinds[self._parts] = 2
-        total = rng.randrange(200, 20_000)
+        total = rng.choice(ALIKE) if self.alike else rng.randrange(200, 20_000)
         customer = self._named(rng.choice([*USERS]))
         sale = _Sale(at, customer, rng.choice(("usd", "usd", "eur")), "", total, total, self._next("pi"), total)
         sale = rng.choices([*kinds], [*kinds.values()])[0](sale)

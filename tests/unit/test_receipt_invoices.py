@@ -96,3 +96,11 @@ def test_an_intent_is_no_order_while_the_invoice_of_its_session_is_to_come() -> 
     assert stated(world)[0] == 0
     deliver(world, an_event("invoice.paid", a_receipt(total_taxes=[{"amount": 800}]), created=NOW + 1000))
     assert stated(world) == (42, 50)
+
+
+def test_a_session_that_names_its_invoice_says_that_no_sale_of_its_amount_has_paid_it() -> None:
+    """A sale of the second before was taken for what had paid it, and the money of the session was lost."""
+    world = World()
+    sale = an_event(SUCCEEDED, an_intent(id="pi_sale"), created=NOW - 1)
+    deliver(world, sale, an_event(COMPLETED, a_session(invoice="in_basic")), an_event("invoice.paid", a_receipt()))
+    assert stated(world) == (100, 100)

@@ -145,6 +145,8 @@ def session(event: StripeEvent[shapes.CheckoutSession], known: Known, _rank: int
     invoice_id = read_checkout.invoice_of(event.object) or invoice_paid_by(intent, known)
     order, payment = read_checkout.order_id_of(event.object), checkout.collected(event, known)
     profile, to_come = known.profile, checkout.to_be_invoiced(event)
+    if intent and invoice_id and invoice_id not in profile.orders_paid_by(intent):
+        profile = profile.surely_paid(invoice_id, by=intent, listed=_to_come(event, intent))
     if intent and to_come is not None:
         invoice_id = invoice_id or paying_invoice(profile, to_come)
         listed = profile.payment(intent)
