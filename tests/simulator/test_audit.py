@@ -188,6 +188,8 @@ def check_what_is_lost(till: Till, seed: int, share: float, *, mixed: bool) -> N
 @example(seed=482547047, order=875028473, level="history")
 # The sum of the charge came after the refund, which an import had listed in silence, had failed.
 @example(seed=48, order=7, level="state")
+# The end of a dispute was sent by an import, and its opening by the event, which had waited for the payment.
+@example(seed=736, order=1, level="history")
 def test_an_import_of_any_level_audits_clean(seed: int, order: int, level: str) -> None:
     till = a_till(Random(seed), payments=4)
     assume(till.joined and till.referenced)

@@ -9,11 +9,12 @@ from stripe_to_segment.segment_side.calls import dedup_key_of, message_id
 from stripe_to_segment.state.sums import UNCOUNTED, Kind, kind_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.segment_side.calls import Call, CallBody
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.refund import Dispute
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["fact_id", "kind_of", "kinds_of", "was_sent"]
@@ -52,8 +53,10 @@ def kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settin
     stated = fact.event
     of_import = event.listing is not None
     if isinstance(stated, DisputeWon | DisputeLost) and of_import:
-        # For a dispute that is over, the history of an import sends only the end.
-        return UNCOUNTED if was_sent(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
+        # For a dispute that is over, the history of an import sends only the end; the opening is left to its own event
+        # where one of the dispute has come.
+        opened = was_sent(("Payment Disputed",), fact.key, event, known, settings) or _has_begun(fact.key, known)
+        return UNCOUNTED if opened else Kind.DISPUTE
     if isinstance(stated, PaymentDisputed) and not of_import and _listed_before(fact.key, known):
         ended = was_sent(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
         return UNCOUNTED if ended else Kind.DISPUTE
@@ -70,5 +73,15 @@ def was_sent(names: Iterable[str], key: str, event: StripeEvent, known: Known, s
 
 def _listed_before(dispute_id: str, known: Known) -> bool:
     """Whether an import has listed a dispute before any event moved its funds."""
-    disputes = (payment.disputes.get(dispute_id) for _, payment in known.profile.listed_payments())
-    return any(one is not None and one.listed_at is not None for one in disputes)
+    return any(one.listed_at is not None for one in _remembered(dispute_id, known))
+
+
+def _has_begun(dispute_id: str, known: Known) -> bool:
+    """Whether an event has moved the funds of a dispute before any import has listed it."""
+    return any(one.listed_at is None for one in _remembered(dispute_id, known))
+
+
+def _remembered(dispute_id: str, known: Known) -> Iterator[Dispute]:
+    for _, payment in known.profile.listed_payments():
+        if dispute_id in payment.disputes:
+            yield payment.disputes[dispute_id]
