@@ -29,6 +29,8 @@ WRITTEN_OFF = 0.15
 DEPOSITS = 0.3
 # Of those deposits, the share that pays a second invoice too.
 SHARED = 0.4
+# The share of the banks' inquiries that become disputes.
+ESCALATED = 0.4
 # The share of the sales beside which an invoice over as much is paid outside of Stripe.
 OUTSIDE = 0.3
 # The share of the payments beside which the customer gets something back that has paid for nothing, or of which an
@@ -144,7 +146,8 @@ class Till:
         return self.moments[-1]
 
     def _emit(self, moment: Moment, kind: str, body: Json, **more: Any) -> None:
-        moment.events.append(an_event(kind, body, id=self._next("evt"), created=moment.at, **more))
+        name = more.pop("id", "") or self._next("evt")
+        moment.events.append(an_event(kind, body, id=name, created=moment.at, **more))
 
     def _move(self, moment: Moment, sale: _Sale, amount: int, stated: int | None = None) -> None:
         user = self._named(USERS[sale.customer.removesuffix(self.name)]) if sale.customer is not None else GUEST
@@ -411,20 +414,31 @@ class Till:
         dispute |= sale.about
         opened, end, luck = self._moment(at), at + 30 * DAY, self.rng.random()
         if luck < 0.2:
-            # No money moves: the bank only asks, or the merchant's refund comes first.
+            # No money moves: the bank only asks, unless that becomes a dispute, or the merchant's refund comes first.
             self._emit(opened, "charge.dispute.created", {**dispute, "status": "warning_needs_response"})
-            self._emit(self._moment(end), "charge.dispute.closed", {**dispute, "status": "warning_closed"})
+            closed, fate = self._moment(end), Random(f"{self.start} {sale.intent} escalates")
+            if fate.random() < ESCALATED:
+                dispute["created"] = at
+                self._withdraw(sale, dispute, self._moment(at + 10 * DAY), id=f"evt_withdrawn_{sale.intent}")
+                self._decide(sale, dispute, closed, won=fate.random() < 0.5, id=f"evt_reinstated_{sale.intent}")
+            else:
+                self._emit(closed, "charge.dispute.closed", {**dispute, "status": "warning_closed"})
             return
         if luck < 0.3:
             self._emit(opened, "charge.dispute.created", {**dispute, "status": "prevented"})
             return
-        for kind in ("charge.dispute.created", "charge.dispute.funds_withdrawn"):
-            self._emit(opened, kind, {**dispute, "status": "needs_response"})
-        self._move(opened, sale, -sale.charged)
-        won, closed = luck < 0.65, self._moment(end)
+        self._emit(opened, "charge.dispute.created", {**dispute, "status": "needs_response"})
+        self._withdraw(sale, dispute, opened)
+        self._decide(sale, dispute, self._moment(end), won=luck < 0.65)
+
+    def _withdraw(self, sale: _Sale, dispute: Json, moment: Moment, **more: Any) -> None:
+        self._emit(moment, "charge.dispute.funds_withdrawn", {**dispute, "status": "needs_response"}, **more)
+        self._move(moment, sale, -sale.charged)
+
+    def _decide(self, sale: _Sale, dispute: Json, closed: Moment, *, won: bool, **more: Any) -> None:
         self._emit(closed, "charge.dispute.closed", {**dispute, "status": "won" if won else "lost"})
         if won:
-            self._emit(closed, "charge.dispute.funds_reinstated", {**dispute, "status": "won"})
+            self._emit(closed, "charge.dispute.funds_reinstated", {**dispute, "status": "won"}, **more)
             self._move(closed, sale, sale.charged)
 
     def _credit(self, sale: _Sale, at: int) -> None:

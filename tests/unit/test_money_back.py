@@ -572,6 +572,35 @@ def test_a_lost_dispute_lowers_the_lifetime_value() -> None:
     assert (lifetime_value(world), world.calls[-1]["userId"]) == (0, "u1")
 
 
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_an_inquiry_that_becomes_a_dispute_states_so_and_lowers_the_lifetime_value(order: tuple[int, ...]) -> None:
+    """No call stated that the money was withdrawn: sums over calls had it until the dispute was lost."""
+    asked, taken, late = NOW, {"amount": -5000, "currency": "usd", "created": NOW + 9 * DAY}, NOW + 9 * DAY
+    inquiry = a_dispute(status="warning_needs_response", created=asked, balance_transactions=[])
+    dispute = a_dispute(created=asked, balance_transactions=[taken])
+    events = [
+        an_event("charge.dispute.created", inquiry, created=asked),
+        an_event("charge.dispute.funds_withdrawn", dispute, created=late),
+        an_event("charge.dispute.closed", dispute | {"status": "lost"}, created=late + 30 * DAY),
+    ]
+    world = paid_and(*(events[each] for each in order), *events)
+    stated = {name: len(told(world, name)) for name in ("Payment Disputed", "Dispute Escalated", "Dispute Lost")}
+    assert stated == {"Payment Disputed": 1, "Dispute Escalated": 1, "Dispute Lost": 1}
+    (escalated,) = told(world, "Dispute Escalated")
+    assert (escalated["status"], escalated["value"]) == ("needs_response", 50)
+    assert lifetime_value(world) == 0
+
+
+@pytest.mark.parametrize("moments", [[], [NOW]], ids=["nothing says when", "at once"])
+def test_a_dispute_that_was_no_inquiry_does_not_escalate(moments: list[int]) -> None:
+    taken = [{"amount": -5000, "currency": "usd", "created": moment} for moment in moments]
+    world = paid_and(
+        an_event("charge.dispute.created", a_dispute(created=NOW), created=NOW),
+        an_event("charge.dispute.funds_withdrawn", a_dispute(created=NOW, balance_transactions=taken), created=NOW + 2),
+    )
+    assert told(world, "Dispute Escalated") == []
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_won_dispute_restores_the_lifetime_value(*, mixed: bool) -> None:
     events = [

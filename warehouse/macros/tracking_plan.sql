@@ -50,6 +50,7 @@
         "Payment Disputed": {"order_id": "string", "dispute_id": "string", "charge_id": "string", "of_known_payment": "boolean", "value": "money", "currency": "currency", "reason": "string", "status": "string", "network_reason_code": "string", "evidence_due_by": "time"},
         "Dispute Won": {"order_id": "string", "dispute_id": "string", "charge_id": "string", "of_known_payment": "boolean", "value": "money", "currency": "currency", "reason": "string", "status": "string", "network_reason_code": "string"},
         "Dispute Lost": {"order_id": "string", "dispute_id": "string", "charge_id": "string", "of_known_payment": "boolean", "value": "money", "currency": "currency", "reason": "string", "status": "string", "network_reason_code": "string"},
+        "Dispute Escalated": {"order_id": "string", "dispute_id": "string", "charge_id": "string", "of_known_payment": "boolean", "value": "money", "currency": "currency", "reason": "string", "status": "string", "network_reason_code": "string", "evidence_due_by": "time"},
         "Credit Note Issued": {"order_id": "string", "invoice_id": "string", "credit_note_id": "string", "value": "money", "out_of_band": "money", "currency": "currency", "reason": "string"},
         "Credit Note Voided": {"order_id": "string", "invoice_id": "string", "credit_note_id": "string", "value": "money", "out_of_band": "money", "currency": "currency", "reason": "string"},
         "Customer Deleted": {},

@@ -9,7 +9,7 @@ gone_back as (
         order_id,
         currency,
         sum(case when kind in ('refund', 'refund_failed') then amount else 0 end) as refunded,
-        sum(case when kind in ('dispute', 'dispute_won', 'dispute_lost') then amount else 0 end) as disputed,
+        sum(case when kind in ('dispute', 'dispute_escalated', 'dispute_won', 'dispute_lost') then amount else 0 end) as disputed,
         sum(case when kind in ('credit_note', 'credit_note_voided') then amount else 0 end) as credited
     from {{ ref('refunds_and_disputes') }}
     group by order_id, currency

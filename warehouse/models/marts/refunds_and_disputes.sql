@@ -5,6 +5,7 @@ with told as (
             when 'Order Refunded' then 'refund'
             when 'Refund Failed' then 'refund_failed'
             when 'Payment Disputed' then 'dispute'
+            when 'Dispute Escalated' then 'dispute_escalated'
             when 'Dispute Won' then 'dispute_won'
             when 'Dispute Lost' then 'dispute_lost'
             when 'Credit Note Issued' then 'credit_note'
@@ -13,13 +14,25 @@ with told as (
     from {{ ref('stg_stripe__money_back') }}
 ),
 
--- A dispute takes the money when it begins, but not an inquiry or one that was prevented; won, it gives the money back.
+-- A dispute takes the money when it begins, an inquiry when it escalates, and one that was prevented never; won, it gives
+-- the money back.
+takings as (
+    select
+        dispute_id,
+        kind,
+        coalesce(value, 0) as taken
+    from told
+    where
+        kind = 'dispute_escalated'
+        or (kind = 'dispute' and status in ('needs_response', 'under_review', 'won', 'lost'))
+),
+
 disputes as (
     select
         dispute_id,
-        max(coalesce(value, 0)) as taken
-    from told
-    where kind = 'dispute' and status in ('needs_response', 'under_review', 'won', 'lost')
+        max(taken) as taken,
+        min(kind) as taken_by
+    from takings
     group by dispute_id
 ),
 
@@ -49,7 +62,8 @@ select
     case told.kind
         when 'refund' then coalesce(told.total, 0)
         when 'refund_failed' then -coalesce(told.total, 0)
-        when 'dispute' then coalesce(disputes.taken, 0)
+        when 'dispute' then case when disputes.taken_by = 'dispute' then disputes.taken else 0 end
+        when 'dispute_escalated' then case when disputes.taken_by = 'dispute' then 0 else disputes.taken end
         when 'dispute_won' then -coalesce(disputes.taken, 0)
         when 'dispute_lost' then case when disputes.taken is null then coalesce(told.value, 0) else 0 end
         when 'credit_note' then coalesce(told.out_of_band, 0)

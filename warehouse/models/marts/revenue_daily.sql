@@ -27,7 +27,7 @@ with moved as (
         {{ nothing }} as tax,
         case when kind in ('refund', 'refund_failed') then amount else 0 end as refunded,
         coalesce(revenue_refunded, 0) as revenue_refunded,
-        case when kind in ('dispute', 'dispute_won', 'dispute_lost') then amount else 0 end as disputed,
+        case when kind in ('dispute', 'dispute_escalated', 'dispute_won', 'dispute_lost') then amount else 0 end as disputed,
         case when kind in ('credit_note', 'credit_note_voided') then amount else 0 end as credited
     from {{ ref('refunds_and_disputes') }}
     -- A refund whose order is itself gives nothing of a payment back: it returns what a customer transferred beyond it.

@@ -250,7 +250,7 @@ CATALOG: dict[str, Row] = {
     "charge.refunded": replace(REFUND, turn=3),
     "charge.dispute.created": replace(DISPUTE, events=(disputes.PaymentDisputed,)),
     "charge.dispute.closed": replace(DISPUTE, events=(disputes.DisputeWon, disputes.DisputeLost)),
-    "charge.dispute.funds_withdrawn": DISPUTE,
+    "charge.dispute.funds_withdrawn": replace(DISPUTE, events=(disputes.DisputeEscalated,)),
     "charge.dispute.funds_reinstated": DISPUTE,
     "credit_note.created": CREDIT_NOTE,
     "credit_note.voided": replace(CREDIT_NOTE, events=(credit_notes.CreditNoteVoided,)),

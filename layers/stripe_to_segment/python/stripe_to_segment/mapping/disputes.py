@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["DisputeLost", "DisputeWon", "PaymentDisputed", "after_dispute", "disputed", "waits_for_its_payment"]
+__all__ = [
+    "DisputeEscalated",
+    "DisputeLost",
+    "DisputeWon",
+    "PaymentDisputed",
+    "after_dispute",
+    "disputed",
+    "waits_for_its_payment",
+]
 
 WITHDRAWN, REINSTATED = "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated"
 
@@ -63,6 +71,13 @@ class PaymentDisputed(Disputed):
     evidence_due_by: EvidenceDueBy = None
 
 
+@track("Dispute Escalated", when="a bank's inquiry becomes a dispute, which withdraws the funds")
+class DisputeEscalated(Disputed):
+    """After Payment Disputed, which the inquiry was."""
+
+    evidence_due_by: EvidenceDueBy = None
+
+
 @track("Dispute Won", when="a dispute is closed in the merchant's favour")
 class DisputeWon(Disputed):
     """The funds come back."""
@@ -74,11 +89,13 @@ class DisputeLost(Disputed):
 
 
 def disputed(event: StripeEvent[shapes.Dispute], known: Known) -> Iterator[Fact]:
-    """charge.dispute.created and .closed; an inquiry that is closed without a dispute is neither won nor lost."""
+    """An inquiry that is closed without a dispute is neither won nor lost."""
     dispute_id, status = text(event.object.get("id")) or event.id, text(event.object.get("status"))
+    due = iso_time(read.evidence_due_by(event.object))
     if event.type == "charge.dispute.created":
-        due = iso_time(read.evidence_due_by(event.object))
         yield Fact(replace(_about(PaymentDisputed, event, known), evidence_due_by=due), dispute_id)
+    elif event.type == WITHDRAWN and read.was_inquiry(event.object, event.created):
+        yield Fact(replace(_about(DisputeEscalated, event, known), evidence_due_by=due), dispute_id)
     elif event.type == "charge.dispute.closed" and status == "won":
         yield Fact(_about(DisputeWon, event, known), dispute_id)
     elif event.type == "charge.dispute.closed" and status == "lost":

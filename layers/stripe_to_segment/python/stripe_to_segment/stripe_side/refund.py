@@ -20,9 +20,11 @@ __all__ = [
     "of_no_payment",
     "payment_of",
     "released",
+    "was_inquiry",
     "withdrawn",
 ]
 
+DAY = 86_400
 # https://docs.stripe.com/api/refunds/object#refund_object-status
 FAILED = frozenset({"failed", "canceled"})
 
@@ -74,6 +76,16 @@ def network_reason_code(dispute: shapes.Dispute) -> str | None:
     return text(dig(dispute, "payment_method_details", "card", "network_reason_code")) or text(
         dispute.get("network_reason_code")
     )
+
+
+def was_inquiry(dispute: shapes.Dispute, withdrawn_at: int) -> bool:
+    """Whether a bank's inquiry has become this dispute: its funds are withdrawn, by then, days after it was opened.
+
+    Those of a dispute are withdrawn at once. https://docs.stripe.com/disputes/how-disputes-work#inquiries
+    """
+    opened = integer(dispute.get("created"))
+    moments = (integer(entry.get("created")) for entry in listed(dispute.get("balance_transactions")))
+    return opened is not None and min(filter(None, moments), default=withdrawn_at) - opened > DAY
 
 
 def withdrawn(dispute: shapes.Dispute) -> int | None:

@@ -624,6 +624,7 @@ class BalanceTransaction(TypedDict, total=False):
 
     amount: int
     currency: str
+    created: int
 
 
 class Dispute(TypedDict, total=False):
