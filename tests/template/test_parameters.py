@@ -24,7 +24,7 @@ POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOL
 # Settings whose value is a resource of the stack or the stack's name.
 OF_THE_STACK = {
     *("SIGNING_SECRET_ARN", "KEYS_SECRET_ARN", "FORMER_SECRET_ARN"),
-    *("EVENTS_QUEUE_URL", "IMPORT_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"),
+    *("EVENTS_QUEUE_URL", "IMPORT_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "STACK_NAME"),
 }
 
 
@@ -98,7 +98,10 @@ def test_the_package_accepts_every_allowed_value(template: Template, variables: 
 
 
 def test_a_source_without_a_name_is_named_after_the_stack(variables: dict[str, Any]) -> None:
-    assert variables["SOURCE_NAME"] == {"Fn::If": ["SourceIsNamed", {"Ref": "SourceName"}, {"Ref": "AWS::StackName"}]}
+    assert variables["SOURCE_NAME"] == {"Ref": "SourceName"}
+    assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
+    assert settings_from({"SOURCE_NAME": "", "STACK_NAME": "shop"}).source == "shop"
+    assert settings_from({"SOURCE_NAME": "store", "STACK_NAME": "shop"}).source == "store"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ def versions(template: Template) -> dict[str, str]:
     return {name: template.properties(f"{name}Aliaslive")["FunctionVersion"]["Fn::GetAtt"][0] for name in FUNCTIONS}
 
 
+def with_values(part: Any, values: dict[str, str]) -> Any:
+    """A part of the template with these values in place of the references to them."""
+    if isinstance(part, dict) and "Ref" in part:
+        return values.get(part["Ref"], part)
+    if isinstance(part, dict):
+        return {name: with_values(inner, values) for name, inner in part.items()}
+    return [with_values(each, values) for each in part] if isinstance(part, list) else part
+
+
 def parameters_in(part: Any, conditions: dict[str, Any]) -> Iterator[str]:
     """The names to which a part of the template refers, also through conditions."""
     if isinstance(part, list):
@@ -69,6 +78,42 @@ def test_a_changed_setting_publishes_a_version_of_each_function_that_has_it(
         assert not missing, f"template.yaml: put `!Ref {name}` into the list at Tracing of {missing}"
         assert not needless, f"template.yaml: take `!Ref {name}` out of the list at Tracing of {needless}"
     assert having["DropEvents"] == {"DeliverFunction", "ReconcileFunction", "AuditFunction"}
+
+
+def test_a_value_that_changes_no_function_publishes_no_version(
+    template: Template, translate: Callable[[list[dict[str, str]]], list[Template]]
+) -> None:
+    """Another SigningSecretArn, or the stack's own name as its SourceName, once changed a version and no function.
+
+    Lambda then refuses the version, and the deployment fails.
+    """
+    choices = {
+        name: (parameter.get("AllowedValues") or ["another", "one more"])[:2]
+        for name, parameter in template.body["Parameters"].items()
+    }
+    changes = [({name: first}, {name: second}) for name, (first, second) in choices.items()]
+    changes.append(({"SourceName": ""}, {"SourceName": "shop"}))
+    found = iter(translate([values for change in changes for values in change]))
+    for change in changes:
+        published, functions = [], []
+        for values in change:
+            translated = next(found)
+            default = {name: template.default(name) for name in template.body["Parameters"]}
+            decided, known = translated.given(**values), {**default, **values, "AWS::StackName": "shop"}
+            kept = [
+                {name: part for name, part in decided.properties(function).items() if name not in UNVERSIONED}
+                for function in sorted(FUNCTIONS)
+            ]
+            for properties in kept:
+                # Of the list at Tracing, Lambda sees the first.
+                mode = properties["TracingConfig"]["Mode"]["Fn::Select"]
+                properties["TracingConfig"] = mode[1][mode[0]]
+            functions.append(with_values(kept, known))
+            published.append([version for _, version in sorted(versions(translated).items())])
+        for number, function in enumerate(sorted(FUNCTIONS)):
+            before, after = (each[number] for each in functions)
+            is_new = published[0][number] != published[1][number]
+            assert is_new == (before != after), f"{change}: {function}"
 
 
 @pytest.mark.parametrize("layer", ["DependenciesLayer", "StripeToSegmentLayer"])

@@ -90,7 +90,7 @@ def primer_calls(
     for fact, content in contents:
         columns_sent = ",".join((*codes, *(content.get("traits") or content["properties"])))
         body: CallBody = {
-            "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{columns_sent}"),
+            "messageId": message_id(settings.source, "primer", content["type"], f"{fact}|{columns_sent}"),
             "timestamp": timestamp,
             "userId": PRIMER_USER,
             # Otherwise a table has no column for it until an unknown user pays, and queries that name it fail.

@@ -94,7 +94,8 @@ class Settings:
     rename_events: Mapping[str, str] = field(default_factory=dict)
     drop_events: tuple[str, ...] = ()
     integrations: Mapping[str, Any] = field(default_factory=dict)
-    source_name: str = "stripe-to-segment"
+    source_name: str = ""
+    stack_name: str = "stripe-to-segment"
     stripe_api_base: str = STRIPE_API
     trust_stripe_api_base: bool = False
     retry_base_seconds: int = 30
@@ -122,6 +123,11 @@ class Settings:
     def accepts(self, *, livemode: bool) -> bool:
         """Whether this stack takes events of a Stripe mode."""
         return self.stripe_mode in {"both", "live" if livemode else "test"}
+
+    @property
+    def source(self) -> str:
+        """The name that is part of every messageId."""
+        return self.source_name or self.stack_name
 
     @property
     def sends_to_segment(self) -> bool:

@@ -168,7 +168,7 @@ class Composer:
         return {"type": kind, "messageId": message, **body}
 
     def _message_id(self, kind: Kind, fact: str) -> str:
-        return message_id(self._settings.source_name, self._event.scope, kind, fact)
+        return message_id(self._settings.source, self._event.scope, kind, fact)
 
     def _envelope(self, body: CallBody, anonymous_id: str | None, who: Identity, name: str = "") -> CallBody:
         """The call, with what all calls of the event have; `name` is that of a track in the catalog."""

@@ -45,7 +45,7 @@ def kinds_of(
 
 def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
     """The messageId of the call that states a fact."""
-    return message_id(settings.source_name, event.scope, "track", f"{name}|{key}")
+    return message_id(settings.source, event.scope, "track", f"{name}|{key}")
 
 
 def kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settings: Settings) -> str:
