@@ -141,10 +141,10 @@ def kms(template: Template, role: str) -> list[tuple[str, set[str], dict[str, An
     for statement in template.statements(role):
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         if actions[0].startswith("kms:"):
-            asked = dict(statement["Condition"]["StringEquals"])
-            services = asked.pop("kms:ViaService")
+            asked = statement["Condition"].get("StringEquals", {})
+            services = statement["Condition"]["StringLike"]["kms:ViaService"]
             given = services if isinstance(services, list) else [services]
-            via = {each["Fn::Sub"].removesuffix(".${AWS::Region}.amazonaws.com") for each in given}
+            via = {each["Fn::Sub"].removesuffix(".${AWS::Region}.amazonaws.*") for each in given}
             found += [(action, via, asked | {"on": statement["Resource"]}) for action in actions]
     return found
 
@@ -169,6 +169,21 @@ def test_a_customers_kms_key_is_used_only_through_the_services_that_need_it(
     key = {"on": {"Ref": "KmsKeyArn"}}
     found = kms(template.given(KmsKeyArn="arn:aws:kms:…:key/1"), role)
     assert found == [("kms:Decrypt", decrypts, key), ("kms:GenerateDataKey", {"sqs"}, key)]
+
+
+def test_a_kms_key_is_used_through_the_services_of_every_partition(template: Template) -> None:
+    """If they are called amazonaws.com.cn in China, no function could read a secret, a record or an item there.
+
+    AWS's own CDK names them amazonaws.com in every partition; kops, by the partition's suffix:
+    https://github.com/kubernetes/kops/pull/18363
+    """
+    found = template.given(KmsKeyArn="a", SigningSecretArn="b", KeysSecretArn="c")
+    statements = [each for role in ROLES for each in found.statements(role) if "kms:" in str(each["Action"])]
+    assert len(statements) == 11
+    for each in statements:
+        services = each["Condition"]["StringLike"]["kms:ViaService"]
+        for service in services if isinstance(services, list) else [services]:
+            assert service["Fn::Sub"].endswith(".${AWS::Region}.amazonaws.*")
 
 
 def test_audit_decrypts_secrets_and_items_with_a_customers_kms_key_and_encrypts_nothing(template: Template) -> None:

@@ -133,7 +133,8 @@ def classify(  # noqa: PLR0913 - the request and the answer
     if compressed and (status == UNSUPPORTED or (status == CLIENT_ERROR and known == "invalid_json")):
         return Answer(Meaning.MISCONFIGURED, http_reason(status), NOT_UNPACKED, wait)
     about_settings = SETTINGS.get(status)
-    if CLIENT_ERROR <= status < SERVER_ERROR and status not in RETRYABLE | {TOO_LARGE} and _is_page(body):
+    refused = status in PERMANENT_5XX or (CLIENT_ERROR <= status < SERVER_ERROR and status not in RETRYABLE)
+    if refused and status != TOO_LARGE and _is_page(body):
         # A proxy's page says nothing of a call. Of a request that is too large its word is as good as the endpoint's.
         about_settings = PAGE
     if about_settings:
