@@ -347,9 +347,11 @@ def test_a_parameter_in_the_wrong_place_of_the_file_is_not_ignored(desk: Desk, t
     assert desk.ran == []
 
 
-def test_a_file_that_is_no_toml_is_named(desk: Desk) -> None:
+@pytest.mark.parametrize("content", [b"region = eu-central-1\n", b'[parameters]\nSourceName = "caf\xe9"\n'])
+def test_a_file_that_is_no_toml_is_named(desk: Desk, content: bytes) -> None:
+    """One in Latin-1 ended in a traceback."""
     (desk.folder / ".deploy").mkdir()
-    (desk.folder / ".deploy/shop.toml").write_text("region = eu-central-1\n", "utf-8")
+    (desk.folder / ".deploy/shop.toml").write_bytes(content)
     desk.variables = VARIABLES
     with pytest.raises(DeployError, match=r"shop.toml is no TOML"):
         desk.deploy()

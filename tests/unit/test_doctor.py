@@ -836,6 +836,18 @@ def test_a_test_event_that_is_not_delivered_is_reported(here: Deployed, said: di
     assert found[0].startswith(told)
 
 
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_a_stack_that_logs_only_failures_is_not_reported_for_an_event_without_a_line(
+    here: Deployed, level: str
+) -> None:
+    """A stack in order had a ✗ at these levels, because deliver logs no event that went through."""
+    here.parameters["LogLevel"], here.door.said = level, None
+    assert failed() == {}
+    assert not_checked()["queue to deliver"][0].endswith(f"at LogLevel={level} it logs nothing else")
+    here.door.said = {"outcome": "dead", "reason": "mapper_failed"}
+    assert failed()["queue to deliver"][0] == "dead: mapper_failed"
+
+
 def test_an_open_circuit_is_reported_and_no_event_is_sent(here: Deployed) -> None:
     """It would wait with all the others, or be taken for the one that tries whether Segment is back."""
     until = int(time.time()) + 120

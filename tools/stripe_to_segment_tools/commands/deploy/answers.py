@@ -186,7 +186,7 @@ def read_answers(path: Path) -> Answers | None:
         return None
     try:
         found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DeployError(f"{path} is no TOML: {error}") from error
     stated = found.get("parameters", {})
     if lost := [name for name in found if name not in {"stack", "region", "parameters"}]:
