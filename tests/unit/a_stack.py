@@ -79,6 +79,7 @@ def _mapping(uuid: str, queue: str, most: int) -> dict[str, Any]:
         "State": "Enabled",
         "EventSourceArn": f"arn:aws:sqs:eu-central-1:123456789012:{queue}",
         "ScalingConfig": {"MaximumConcurrency": most},
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
     }
 
 
@@ -254,6 +255,17 @@ class Deployed:
         return json.loads(self.secrets.get_secret_value(SecretId=arn)["SecretString"])
 
 
+def _queues(sqs: Any) -> Iterator[str]:
+    """The queues of events, of an import and of dead letters, as the template makes them."""
+    kept = {"MessageRetentionPeriod": "1209600"}
+    letters = sqs.create_queue(QueueName="dead-letters", Attributes=kept)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=letters, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    buries = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1000})}
+    for name in ("events", "import"):
+        yield sqs.create_queue(QueueName=name, Attributes=kept | buries)["QueueUrl"]
+    yield letters
+
+
 @contextmanager
 def deployed() -> Iterator[Deployed]:
     """A stack with empty queues, an empty table and empty secrets."""
@@ -264,9 +276,7 @@ def deployed() -> Iterator[Deployed]:
             sqs,
             dynamodb,
             secrets,
-            sqs.create_queue(QueueName="events")["QueueUrl"],
-            sqs.create_queue(QueueName="import")["QueueUrl"],
-            sqs.create_queue(QueueName="dead-letters")["QueueUrl"],
+            *_queues(sqs),
             secrets.create_secret(Name="connections", SecretString="{}")["ARN"],
             secrets.create_secret(Name="keys", SecretString="{}")["ARN"],
         )

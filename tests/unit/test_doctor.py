@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from dataclasses import replace
 from functools import partial
@@ -461,6 +462,41 @@ def test_a_queue_that_nothing_polls_beside_one_that_is_polled_is_reported(here: 
     assert failed("--no-event") == {
         "import queue → deliver": ("Disabled", "aws lambda update-event-source-mapping --uuid m-2 --enabled")
     }
+
+
+def test_a_mapping_that_would_delete_what_has_to_wait_is_reported(here: Deployed) -> None:
+    """One made anew in the console lacks this setting: Lambda then deletes every record of a batch that ends well."""
+    here.functions.mapping["FunctionResponseTypes"] = []
+    (found,) = failed("--no-event").items()
+    assert found == (
+        "queue → deliver",
+        (
+            "records that have to wait are deleted: the mapping does not let deliver report them",
+            "aws lambda update-event-source-mapping --uuid m-1 --function-response-types ReportBatchItemFailures",
+        ),
+    )
+
+
+def test_a_queue_that_loses_records_silently_is_reported_with_the_command_that_sets_it_back(here: Deployed) -> None:
+    """Without its redrive policy, or with SQS's own retention of four days, records ended without a dead letter."""
+    urls = {"events queue": here.events_url, "import queue": here.import_url, "dead letters": here.letters_url}
+    for url in urls.values():
+        here.sqs.set_queue_attributes(
+            QueueUrl=url, Attributes={"MessageRetentionPeriod": "345600", "RedrivePolicy": ""}
+        )
+    found = failed("--no-event")
+    assert [*found] == [
+        "dead letters, retention",
+        *(f"{queue} queue, {lost}" for queue in ("events", "import") for lost in ("retention", "redrive policy")),
+    ]
+    assert found["dead letters, retention"][0] == "SQS deletes after 4 d what lies there, and not after 14 days"
+    for name, (_, fix) in found.items():
+        *command, url, option, given = shlex.split(fix)
+        assert (command[:4], option) == (["aws", "sqs", "set-queue-attributes", "--queue-url"], "--attributes")
+        assert url == urls[name.partition(",")[0]]
+        attributes = json.loads(given) if given.startswith("{") else dict([given.split("=")])
+        here.sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+    assert failed("--no-event") == {}
 
 
 def test_an_audit_that_never_runs_is_reported(here: Deployed) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +26,7 @@ __all__ = [
     "check_deployment",
     "check_functions",
     "check_log_groups",
+    "check_queue_settings",
     "check_queues",
     "check_unknown_mrr",
 ]
@@ -42,6 +45,10 @@ DEPLOY = "deploy again: make deploy"
 ONLY_PLANNED = "REVIEW_IN_PROGRESS"
 # As the alarms queue-not-worked and events-wait.
 LONG_WAIT_SECONDS = 3600
+# As the template sets it, SQS's maximum.
+KEPT_SECONDS = 1_209_600
+# The answer of a function that names the failed records. Without it Lambda deletes these with the others.
+REPORTS = "ReportBatchItemFailures"
 # Events of a subscription come once a month at least.
 UNKNOWN_MRR_DAYS = 31
 # What an mrr may lack: the check, its metric, the reason, and the section of the guide.
@@ -137,6 +144,9 @@ def _check_mappings(client: Any, stack: Stack) -> Iterator[Check]:
 def _check_mapping(name: str, mapping: dict[str, Any] | None) -> Check:
     if mapping is None:
         return bad(name, "no event source mapping connects the queue to the function", GONE)
+    if REPORTS not in mapping.get("FunctionResponseTypes", ()):
+        report = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --function-response-types {REPORTS}"
+        return bad(name, "records that have to wait are deleted: the mapping does not let deliver report them", report)
     if mapping["State"] in {"Enabled", "Creating", "Updating", "Enabling"}:
         return good(name, mapping["State"].lower())
     reason = mapping.get("StateTransitionReason", "")
@@ -166,6 +176,42 @@ def check_queues(stack: Stack) -> Iterator[Check]:
         yield bad("dead letters", f"{dead + held}", f"stripe-to-segment dlq list {again}")
     else:
         yield good("dead letters", "none")
+
+
+def check_queue_settings(stack: Stack) -> Iterator[Check]:
+    """Check that no queue deletes a record sooner, or without a dead letter. Not for the local stack.
+
+    The attributes: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+    """
+    if stack.local:
+        return
+    client, names = stack.client("sqs"), ["MessageRetentionPeriod", "RedrivePolicy", "QueueArn"]
+    found = {
+        output: client.get_queue_attributes(QueueUrl=stack.output(output), AttributeNames=names)["Attributes"]
+        for output in ("DeadLetterQueueUrl", "EventsQueueUrl", "ImportQueueUrl")
+    }
+    letters = found["DeadLetterQueueUrl"]["QueueArn"]
+    complete = True
+    for output, label in (
+        ("DeadLetterQueueUrl", "dead letters"),
+        ("EventsQueueUrl", "events queue"),
+        ("ImportQueueUrl", "import queue"),
+    ):
+        change = f"aws sqs set-queue-attributes --queue-url {stack.output(output)} --attributes"
+        if (kept := int(found[output]["MessageRetentionPeriod"])) < KEPT_SECONDS:
+            complete = False
+            said = f"SQS deletes after {_duration(kept)} what lies there, and not after 14 days"
+            yield bad(f"{label}, retention", said, f"{change} MessageRetentionPeriod={KEPT_SECONDS}")
+        buries = json.loads(found[output].get("RedrivePolicy") or "{}").get("deadLetterTargetArn")
+        if output != "DeadLetterQueueUrl" and buries != letters:
+            complete = False
+            policy = json.dumps({"deadLetterTargetArn": letters, "maxReceiveCount": 1000})
+            said = "a record that always ends deliver becomes no dead letter of this stack"
+            yield bad(
+                f"{label}, redrive policy", said, f"{change} {shlex.quote(json.dumps({'RedrivePolicy': policy}))}"
+            )
+    if complete:
+        yield good("queues' settings", "14 days, then dead letters")
 
 
 def _depth(stack: Stack, output: str) -> tuple[int, int]:

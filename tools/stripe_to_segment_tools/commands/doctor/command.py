@@ -17,6 +17,7 @@ from stripe_to_segment_tools.commands.doctor.aws import (
     check_deployment,
     check_functions,
     check_log_groups,
+    check_queue_settings,
     check_queues,
     check_unknown_mrr,
 )
@@ -90,6 +91,7 @@ def _checks(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator
     yield from guarded("log groups", partial(check_log_groups, stack))
     yield from guarded("concurrency", partial(check_concurrency, stack))
     yield from guarded("queues", partial(check_queues, stack))
+    yield from guarded("queues' settings", partial(check_queue_settings, stack))
     yield from guarded("state", partial(check_state, stack))
     yield from guarded("unknown mrr", partial(check_unknown_mrr, stack))
     yield from guarded("alarms", partial(check_alarms, stack))
