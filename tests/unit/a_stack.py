@@ -255,15 +255,16 @@ class Deployed:
         return json.loads(self.secrets.get_secret_value(SecretId=arn)["SecretString"])
 
 
-def _queues(sqs: Any) -> Iterator[str]:
+def _queues(sqs: Any) -> tuple[str, str, str]:
     """The queues of events, of an import and of dead letters, as the template makes them."""
     kept = {"MessageRetentionPeriod": "1209600"}
     letters = sqs.create_queue(QueueName="dead-letters", Attributes=kept)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=letters, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     buries = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1000})}
-    for name in ("events", "import"):
-        yield sqs.create_queue(QueueName=name, Attributes=kept | buries)["QueueUrl"]
-    yield letters
+    events, imports = (
+        sqs.create_queue(QueueName=name, Attributes=kept | buries)["QueueUrl"] for name in ("events", "import")
+    )
+    return events, imports, letters
 
 
 @contextmanager
@@ -272,11 +273,14 @@ def deployed() -> Iterator[Deployed]:
     # moto's queues are empty at once; to wait a second each time whether something comes is for real ones.
     with state_table() as dynamodb, patch.object(dead_letter_queue, "WAIT_SECONDS", 0):
         sqs, secrets = moto_client("sqs"), moto_client("secretsmanager")
+        events, imports, letters = _queues(sqs)
         yield Deployed(
             sqs,
             dynamodb,
             secrets,
-            *_queues(sqs),
+            events,
+            imports,
+            letters,
             secrets.create_secret(Name="connections", SecretString="{}")["ARN"],
             secrets.create_secret(Name="keys", SecretString="{}")["ARN"],
         )
