@@ -270,8 +270,9 @@ def test_invalid_answers_are_reported_before_aws_is_called(desk: Desk, given: di
             "AuditQuietHours must be more than the 168 hours of AuditSchedule",
         ),
         (
-            "DeliverReservedConcurrency=4",
-            "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency",
+            # Enough for events alone: an import took from them, and Lambda refused batches of both.
+            "DeliverReservedConcurrency=6",
+            "DeliverReservedConcurrency must be 0 or at least 7, MaximumConcurrency and ImportConcurrency together",
         ),
         (
             f"SigningSecretArn={ONE_SECRET} KeysSecretArn={ONE_SECRET}",
@@ -295,7 +296,7 @@ def test_a_value_is_held_against_those_that_stay_in_the_stack(desk: Desk) -> Non
     desk.variables = VARIABLES | {"PARAMETERS": "ReconcileSchedule='rate(2 days)'"}
     desk.deploy()
     desk.variables = VARIABLES | {"PARAMETERS": "DeliverReservedConcurrency=10"}
-    with pytest.raises(DeployError, match="DeliverReservedConcurrency must be 0 or at least MaximumConcurrency"):
+    with pytest.raises(DeployError, match="DeliverReservedConcurrency must be 0 or at least 22"):
         desk.deploy()
 
 

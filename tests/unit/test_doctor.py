@@ -741,6 +741,18 @@ def test_deliver_must_not_take_all_executions_of_the_account(
         assert fix.endswith(f"or deploy with MaximumConcurrency={6 if parameters else 7}")
 
 
+def test_a_reservation_for_deliver_that_an_import_uses_up_is_reported(here: Deployed) -> None:
+    here.functions.import_mapping["ScalingConfig"] = {"MaximumConcurrency": 2}
+    here.parameters["DeliverReservedConcurrency"] = "5"
+    assert failed("--no-event") == {
+        "concurrency": (
+            "the account has 10 in this region, 10 of them not reserved; deliver has 5 of its own and gets up to 7 batches"
+            " at a time: Lambda refuses some",
+            "deploy with DeliverReservedConcurrency=7, or 0",
+        )
+    }
+
+
 def test_concurrency_reserved_by_other_functions_is_subtracted(here: Deployed) -> None:
     here.functions.concurrency, here.functions.reserved = 1000, 996
     assert "1000 in this region, 4 of them not reserved" in failed("--no-event")["concurrency"][0]

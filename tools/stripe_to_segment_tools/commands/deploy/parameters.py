@@ -121,8 +121,11 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
     def number(name: str) -> int:
         return int(given.get(name) or parameters[name].default)
 
-    if 0 < number("DeliverReservedConcurrency") < number("MaximumConcurrency"):
-        yield "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency, or batches are refused"
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+    most = number("MaximumConcurrency") + number("ImportConcurrency")
+    if 0 < number("DeliverReservedConcurrency") < most:
+        each = "MaximumConcurrency and ImportConcurrency together"
+        yield f"DeliverReservedConcurrency must be 0 or at least {most}, {each}, or batches are refused"
     if given.get("SigningSecretArn") and given["SigningSecretArn"] == given.get("KeysSecretArn"):
         yield "SigningSecretArn and KeysSecretArn name one secret: the function on the internet could read the keys"
     if given.get("StripeApiBase", "").rstrip("/") not in {"", STRIPE} and given.get("TrustStripeApiBase") != "true":

@@ -44,12 +44,17 @@ def check_concurrency(stack: Stack) -> Iterator[Check]:
     limit = client.get_account_settings()["AccountLimit"]
     free = int(limit["UnreservedConcurrentExecutions"])
     account = f"the account has {limit['ConcurrentExecutions']} in this region, {free} of them not reserved"
+    events, imports = _most_batches(client, stack)
+    most = events + imports
+    if 0 < (own := _reserved(stack, "Deliver")) < most:
+        said = f"{account}; deliver has {own} of its own and gets up to {most} batches at a time: Lambda refuses some"
+        yield bad(name, said, f"deploy with DeliverReservedConcurrency={most}, or 0")
+        return
     if receive := _reserved(stack, "Receive"):
         yield good(name, f"{account}; receive has {receive} of its own")
         return
-    events, imports = _most_batches(client, stack)
-    most, free = events + imports, free - FOR_RECONCILE - (FOR_AUDIT if stack.parameters.get("AuditSchedule") else 0)
-    if _reserved(stack, "Deliver"):
+    free = free - FOR_RECONCILE - (FOR_AUDIT if stack.parameters.get("AuditSchedule") else 0)
+    if own:
         left, taken = free, "deliver has its own"
     else:
         left, taken = free - most, f"deliver takes up to {most}"
