@@ -178,16 +178,33 @@ def test_sending_keys_to_another_address_must_be_confirmed_before_a_deployment(t
     assert "set TrustStripeApiBase to true" in assertion["AssertDescription"]
 
 
-@pytest.mark.parametrize("schedule", ["", "rate(1 hour)", "rate(6 hours)", "rate(30 minutes)", "cron(0 4 * * ? *)"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *("", "rate(1 hour)", "rate(6 hours)", "rate(30 minutes)"),
+        *("cron(0 4 * * ? *)", "cron(0/15 8-17 ? * MON-FRI *)", "cron(0 0 1,15 JAN-JUN ? 2026-2030)"),
+        *("cron(0 3 L * ? *)", "cron(0 3 ? * 6#3 *)", "cron(0 3 3W * ? *)"),
+    ],
+)
 def test_a_schedule_is_a_rate_or_a_cron_expression(template: Template, schedule: str) -> None:
     assert re.fullmatch(template.body["Parameters"]["ReconcileSchedule"]["AllowedPattern"], schedule)
 
 
-@pytest.mark.parametrize("schedule", ["rate(1 hours)", "rate(6 hour)", "rate(0 hours)", "6 hours", "at(2030-01-01)"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *("rate(1 hours)", "rate(6 hour)", "rate(0 hours)", "6 hours", "at(2030-01-01)"),
+        # As cron itself takes it, with five fields; and with both days, of which one has to be a question mark.
+        *("cron(0 4 * * *)", "cron(0 4 * * * *)", "cron(0 4 ? * ? *)", "cron(0  4 * * ? *)", "cron()"),
+    ],
+)
 def test_a_schedule_that_eventbridge_refuses_is_refused_before_anything_is_deployed(
     template: Template, schedule: str
 ) -> None:
-    """EventBridge accepts `1 hour` and `2 hours`; a rule that it refuses rolls the whole deployment back."""
+    """EventBridge accepts `1 hour` and `2 hours`; a rule that it refuses rolls the whole deployment back.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+    """
     assert not re.fullmatch(template.body["Parameters"]["ReconcileSchedule"]["AllowedPattern"], schedule)
 
 
