@@ -99,7 +99,7 @@ def test_the_first_renewal_after_a_trial_says_so_whenever_it_is_made(after: int,
     assert after_trial(begun("trialing"), created=NOW + after) is (True if first else None)
 
 
-@pytest.mark.parametrize(("after", "first"), [(DAY - 1, True), (DAY, False)])
+@pytest.mark.parametrize(("after", "first"), [(-1, False), (0, True), (DAY - 1, True), (DAY, False)])
 def test_a_renewal_made_within_a_day_of_the_trials_end_says_so_also_where_another_came_first(
     after: int, *, first: bool
 ) -> None:
