@@ -66,7 +66,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
     """Deliver one SQS batch; returns the records that SQS must deliver again."""
     records, queues = records_of(batch), Queues.of(batch, aws.client("sqs"), settings)
     deadline, sends = Deadline(context, time), settings.delivery_mode == "send"
-    queues.part(records, deadline.lease)
+    queues.part(records, deadline.lease, settings.retry_cap_seconds)
     try:
         # Without the reference key a user's id may be missed, so nothing is mapped before the secret is read.
         chosen = replace(settings, client_reference_key=secret.get().client_reference_key)

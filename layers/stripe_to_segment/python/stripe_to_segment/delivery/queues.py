@@ -63,15 +63,16 @@ class Queues:
         url = settings.import_queue_url if imported else settings.events_queue_url
         return cls(client, url, settings.dead_letter_queue_url)
 
-    def part(self, records: Sequence[Record], least: int) -> None:
+    def part(self, records: Sequence[Record], least: int, cap: int) -> None:
         """Let suspect records of a batch come back at different times, should the function not end well.
 
         They would all come back at once, and the one that ends the function would take the others along again. `least`
-        is in seconds; on average they come back no later than the queue's own timeout would bring them.
+        and `cap`, the longest wait between two attempts, are in seconds; on average they come back no later than the
+        queue's own timeout would bring them.
         """
         if len(records) > 1:
-            suspect = [record.handle for record in records if record.received > SUSPECT_RECEIVES]
-            self.change_visibility({handle: least + random.randint(0, SPREAD * least) for handle in suspect})  # noqa: S311 - no secret depends on it
+            span, suspect = min(SPREAD * least, cap), (each for each in records if each.received > SUSPECT_RECEIVES)
+            self.change_visibility({each.handle: least + random.randint(0, span) for each in suspect})  # noqa: S311 - no secret depends on it
 
     def change_visibility(self, delays: Mapping[str, int]) -> None:
         """Hide records, by receipt handle, for a number of seconds; if that fails, the queue's own timeout applies."""
