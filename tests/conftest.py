@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import ssl
@@ -39,6 +40,12 @@ typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[a
 ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """To free the memory of a process that has reported everything, object by object, takes seconds."""
+    if hasattr(config, "workerinput"):
+        atexit.register(os._exit, 0)
+
+
 def pytest_collection_finish() -> None:
     """What is there now stays: the garbage collector need not look at it a hundred times."""
     gc.collect()
@@ -71,9 +78,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InParts:
     return InParts(config, log)
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """More than there are cores: a part that deploys or waits for a retry needs none, and `make test-fast` has none."""
-    return (os.cpu_count() or 1) + (1 if "not stack" in config.option.markexpr else 2)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: who deploys, or waits for a server or a retry, needs none meanwhile."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(trylast=True)
