@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-NOW = int(time.time()) - 3_600
+
+def not_on_the_last_day_of_a_month(at: int) -> int:
+    """This second, or that of two days before: in Stripe's time zone the last hours of a month may be of the next."""
+    return at if time.gmtime(at + DAY).tm_mon == time.gmtime(at).tm_mon else at - 2 * DAY
+
+
+NOW = not_on_the_last_day_of_a_month(int(time.time()) - 3_600)
 MONTH = time.strftime("%Y-%m", time.gmtime(NOW))
 
 
