@@ -47,7 +47,7 @@ screenshot: build install ## Write docs/page.png, the source debugger in Chromiu
 test: build install .tools/dbt/.installed .tools/recipes/.installed ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
 	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
 
-test-fast: build install ## Run the tests without emulator, browser, dbt, sam and checkov, over fewer examples
+test-fast: build install ## Run the tests without emulator, browser, dbt, sam, checkov and mypy, over fewer examples
 	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser and not tool and not warehouse"
 
 laws: build install ## Run the laws of the tests over twenty times as many examples as `make test`: SEED=1

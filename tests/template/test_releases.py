@@ -80,6 +80,7 @@ def test_a_changed_setting_publishes_a_version_of_each_function_that_has_it(
     assert having["DropEvents"] == {"DeliverFunction", "ReconcileFunction", "AuditFunction"}
 
 
+@pytest.mark.tool
 def test_a_value_that_changes_no_function_publishes_no_version(
     template: Template, translate: Callable[[list[dict[str, str]]], list[Template]]
 ) -> None:

@@ -176,6 +176,7 @@ def add(name: str, field: str) -> None:
     classes.cache_clear()
 
 
+@pytest.mark.tool
 def test_every_field_that_is_read_is_one_of_its_object(typed: dict[Expression, Type]) -> None:
     """`make golden` adds what Stripe's library knows of the object, and declares one that is new."""
     slips = {
@@ -192,6 +193,7 @@ def test_every_field_that_is_read_is_one_of_its_object(typed: dict[Expression, T
         assert not said, f"{said}: if Stripe has it, `make golden` adds it to stripe_side/shapes.py"
 
 
+@pytest.mark.tool
 def test_every_field_of_a_shape_is_read(typed: dict[Expression, Type]) -> None:
     """From that shape; or by a name in a table, or from an object of unknown kind."""
     read, untyped = Counter[tuple[str, str]](), constants()
