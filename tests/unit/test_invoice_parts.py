@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from copy import replace
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stripe_to_segment.state.bill import Part
+from stripe_to_segment.state.bill import NOT_SENT, Part
 from stripe_to_segment.state.payment import Payment
 from tests.simulator.at_once import FAIR, LOSSES, at_once
 from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_invoice
@@ -308,6 +309,15 @@ def test_a_payment_that_paid_too_much_was_stated_with_all_of_it(order: tuple[Str
     world.deliver(*order, paid(amount_overpaid=3000))
     assert sum(call["properties"]["total"] for call in parts(world)) == 150
     assert lifetime_value(world) == 150
+
+
+def test_what_a_purchase_that_an_import_has_listed_brought_in_beyond_its_part_is_still_to_be_stated() -> None:
+    """It counted as stated, like what an event has."""
+    listed, stated = (Part(3000, 2500, sender, 500, beyond=True) for sender in (NOT_SENT, "evt_1"))
+    begun = Payment("usd", counted=True, parts={"inpay_1": Part(DUE, NET, "evt_2", DUE - NET)})
+    for beyond, total in ((listed, DUE), (stated, DUE + 3000)):
+        payment = replace(begun, parts={**begun.parts, "pi_1": beyond})
+        assert payment.stated_in_parts_of(3000).total == total
 
 
 def test_a_record_keeps_the_name_of_every_payment_of_an_invoice() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from copy import replace
 from dataclasses import field
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.state.bill import NOT_SENT, Bill, Part
 from stripe_to_segment.state.refund import Dispute, Refund, of_both
 from stripe_to_segment.state.written import known_of, stated_of
-from stripe_to_segment.stripe_side.money import rounded
+from stripe_to_segment.stripe_side.money import pro_rata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -141,19 +140,23 @@ class Payment:
         return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT and not part.beyond)
 
     @property
+    def stated_beyond(self) -> PaidInParts:
+        """What purchases that are parts of it have brought in beside that, as far as events have stated it."""
+        return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT and part.beyond)
+
+    @property
     def overpaid(self) -> int:
         """What its invoice, which states it, has collected beyond what it asks for."""
         return 0 if self.bill is None else max((self.total or 0) - self.bill.due, 0)
 
     def stated_in_parts_of(self, overpaid: int) -> PaidInParts:
         """The same with so much at most of what purchases have brought in beyond their parts: that was overpaid."""
-        stated, beyond = self.stated_in_parts, _summed(part for part in self.parts.values() if part.beyond)
+        stated, beyond = self.stated_in_parts, self.stated_beyond
         taken = min(beyond.total, overpaid)
-
-        def share(amount: int) -> int:
-            return int(rounded(Decimal(amount * taken) / beyond.total)) if taken else 0
-
-        return PaidInParts(*(whole + share(more) for whole, more in zip(stated, beyond, strict=True)))
+        if not taken:
+            return stated
+        shares = (pro_rata(amount, taken, beyond.total) for amount in beyond)
+        return PaidInParts(*map(sum, zip(stated, shares, strict=True)))
 
     @property
     def gone_back(self) -> int:
@@ -184,8 +187,7 @@ class Payment:
         total, gone = self.total, sum(refund.amount for refund in standing) + amount
 
         def share(whole: int | None, before: int) -> int | None:
-            # Divided last: a rounded quotient times the whole may fall short of the half that it is.
-            return None if whole is None else int(rounded(Decimal(whole * gone) / total)) - before
+            return None if whole is None else pro_rata(whole, gone, total) - before
 
         return (
             share(self.revenue, sum(refund.revenue or 0 for refund in standing)),
@@ -281,14 +283,12 @@ class Payment:
         total, net = self.total or 0, self.revenue
         beyond = min(max(sum(part.amount for part in parts.values()) - total, 0), purchase.amount)
 
-        def share(of: int | None) -> int:
-            return int(rounded(Decimal((of or 0) * beyond) / purchase.amount))
-
+        revenue, tax = (pro_rata(of or 0, beyond, purchase.amount) for of in (purchase.revenue, purchase.tax))
         return replace(
             self,
             total=total + beyond,
-            revenue=None if net is None else net + share(purchase.revenue),
-            tax=None if self.tax is None else self.tax + share(purchase.tax),
+            revenue=None if net is None else net + revenue,
+            tax=None if self.tax is None else self.tax + tax,
             parts=parts,
             bill=self.bill or Bill(total, total, total if net is None else net, self.tax),
         )
@@ -298,7 +298,7 @@ class Payment:
         part = self.parts[payment]
 
         def share(of: int | None) -> int | None:
-            return None if of is None else int(rounded(Decimal(of * amount) / part.amount))
+            return None if of is None else pro_rata(of, amount, part.amount)
 
         def less(whole: int | None, given: int | None) -> int | None:
             return None if whole is None or given is None else whole - given
@@ -406,7 +406,7 @@ class Payment:
         begun = replace(begun, parts=stated, bill=bill)
         total = self.total or 0
         # What was overpaid is in the total, and may have been paid by a purchase.
-        beyond = _summed(part for part in stated.values() if part.beyond)
+        beyond = begun.stated_beyond
         more = beyond.revenue if beyond.total > self.overpaid else 0
         whole = replace(
             self,

@@ -45,6 +45,12 @@ def rounded(minor: Decimal) -> Decimal:
     return minor.quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
 
 
+def pro_rata(amount: int, part: int, whole: int) -> int:
+    """The share of an amount, in minor units, that falls to a part of a whole."""
+    # Divided last: a rounded quotient times the amount may fall short of the half that it is.
+    return int(rounded(Decimal(amount * part) / whole))
+
+
 class Shares(NamedTuple):
     """What a collected amount consists of, in minor units."""
 
@@ -73,13 +79,9 @@ def shares_of(collected: int, total: int, tax: int, shipping: int) -> Shares:
     if total <= 0:
         return Shares(collected, 0, 0)
 
-    def share(amount: int) -> int:
-        # Divided last: a rounded quotient times the amount may fall short of the half that it is.
-        return int(rounded(Decimal(amount * collected) / total))
-
-    revenue = share(total - tax - shipping)
+    revenue = pro_rata(total - tax - shipping, collected, total)
     rest = collected - revenue
-    carriage = share(shipping) if tax else rest
+    carriage = pro_rata(shipping, collected, total) if tax else rest
     return Shares(revenue, rest - carriage, carriage)
 
 
