@@ -74,6 +74,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
         outcomes = [RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records]
         return carry_out(outcomes, queues, settings, time.time())
     send, gate = sender(chosen, secret, session, deadline.left), breaker() if sends else None
-    readers = reader.within(deadline.left), thin_reader.within(deadline.left)
-    delivery = Delivery(chosen, store(), send, enrich, *readers, gate, sends, deadline.lease, deadline.wait)
+    reader.leave_time(deadline.left)
+    thin_reader.leave_time(deadline.left)
+    delivery = Delivery(chosen, store(), send, enrich, reader, thin_reader, gate, sends, deadline.lease, deadline.wait)
     return carry_out(delivery.deliver(records, time.time()), queues, settings, time.time())

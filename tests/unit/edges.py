@@ -397,6 +397,16 @@ def say(status: int, body: bytes = b"", **headers: str) -> Answering:
     return answer
 
 
+def hanging(given_up: threading.Event) -> Answering:
+    """No answer until nobody waits for it any more."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        given_up.wait(60.0)
+        say(500)(handler)
+
+    return answer
+
+
 def write(raw: bytes, then: Callable[[socket.socket], None] | None = None) -> Answering:
     """These bytes for an answer, after which the connection ends; `then` may do more before it does."""
 

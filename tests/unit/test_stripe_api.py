@@ -17,7 +17,7 @@ from stripe_to_segment.secrets import Keys
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api.reader import Asking, StripeReader, usable_key
 from stripe_to_segment.stripe_side.objects import Lookup
-from tests.unit.edges import Endpoint, reset, say, speaking, write
+from tests.unit.edges import Endpoint, hanging, reset, say, speaking, write
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
 
@@ -355,12 +355,9 @@ def test_reading_from_stripe_leaves_time_to_send() -> None:
     """With DeliverTimeout=30 two lookups of ten seconds left none, so events waited as long as Stripe's API hung."""
     given_up = threading.Event()
 
-    def hang(handler: BaseHTTPRequestHandler) -> None:
-        given_up.wait(60.0)
-        say(500)(handler)
-
-    with Endpoint(hang) as endpoint:
-        reader = StripeReader(lambda: "rk_test_1", endpoint.url).within(lambda: 1.5)
+    with Endpoint(hanging(given_up)) as endpoint:
+        reader = StripeReader(lambda: "rk_test_1", endpoint.url)
+        reader.leave_time(lambda: 1.5)
         began = time.monotonic()
         assert reader.read([Lookup("product", "prod_1", livemode=False, account=None)]) == {}
         assert time.monotonic() - began < 2

@@ -20,7 +20,7 @@ from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api.thin_events import ThinEventReader
 from stripe_to_segment.stripe_side.thin import ThinEvent, Unread, read_event
 from stripe_to_segment_tools.samples.signing import sign
-from tests.unit.edges import Endpoint, a_signing_secret, say, speaking
+from tests.unit.edges import Endpoint, a_signing_secret, hanging, say, speaking
 from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import World
 
@@ -313,14 +313,11 @@ def test_one_event_that_cannot_be_read_does_not_stop_the_others(api: Api, world:
 def test_reading_thin_events_leaves_time_to_send() -> None:
     given_up = threading.Event()
 
-    def hang(handler: BaseHTTPRequestHandler) -> None:
-        given_up.wait(60.0)
-        say(500)(handler)
-
-    with Endpoint(hang) as endpoint:
+    with Endpoint(hanging(given_up)) as endpoint:
         event = read_event(json.dumps(thin()))
         assert isinstance(event, ThinEvent)
-        reader = ThinEventReader(lambda: "rk_test_1", endpoint.url).within(lambda: 1.5)
+        reader = ThinEventReader(lambda: "rk_test_1", endpoint.url)
+        reader.leave_time(lambda: 1.5)
         began = time.monotonic()
         (unread,) = reader.read([event]).values()
         assert isinstance(unread, Unread)

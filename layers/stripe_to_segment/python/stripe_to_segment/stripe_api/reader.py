@@ -127,10 +127,9 @@ class StripeReader:
         self._key = key
         self._asking: Asking[Lookup, JsonObject] = Asking(base, CACHED, clock)
 
-    def within(self, seconds_left: Callable[[], float]) -> StripeReader:
-        """The reader, which leaves time to send of what an invocation has left."""
+    def leave_time(self, seconds_left: Callable[[], float]) -> None:
+        """From now on wait for no more than a part of the seconds that the invocation has left."""
         self._asking.seconds_left = seconds_left
-        return self
 
     def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, JsonObject]:
         """The objects of these lookups; a lookup that fails is left out, counted and logged."""

@@ -52,10 +52,9 @@ class ThinEventReader:
         self._key = key
         self._asking: Asking[ThinEvent, StripeEvent] = Asking(base, CACHED, clock)
 
-    def within(self, seconds_left: Callable[[], float]) -> ThinEventReader:
-        """The reader, which leaves time to send of what an invocation has left."""
+    def leave_time(self, seconds_left: Callable[[], float]) -> None:
+        """From now on wait for no more than a part of the seconds that the invocation has left."""
         self._asking.seconds_left = seconds_left
-        return self
 
     def read(self, wanted: Iterable[ThinEvent]) -> dict[ThinEvent, StripeEvent | Unread]:
         """The snapshot of each event, or the reason why it could not be read; it never raises."""
