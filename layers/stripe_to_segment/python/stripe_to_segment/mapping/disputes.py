@@ -89,7 +89,7 @@ class DisputeLost(Disputed):
 
 
 def disputed(event: StripeEvent[shapes.Dispute], known: Known) -> Iterator[Fact]:
-    """An inquiry that is closed without a dispute is neither won nor lost."""
+    """The beginning of a dispute and its end, and an inquiry that becomes one: closed as an inquiry it has no end."""
     dispute_id, status = text(event.object.get("id")) or event.id, text(event.object.get("status"))
     due = iso_time(read.evidence_due_by(event.object))
     if event.type == "charge.dispute.created":

@@ -126,7 +126,7 @@ def with_its_payments(event: StripeEvent[shapes.Invoice], known: Known, *others:
 
 def with_share(profile: Profile, paid: shapes.InvoicePayment) -> Profile:
     """The record after its invoice has got the share of this payment, once; from another order, if that has it."""
-    invoice, own, amount = _invoice_in(paid), text(paid.get("id")) or "", read.amount_of(paid)
+    invoice, own, amount = _invoice_of(paid), text(paid.get("id")) or "", read.amount_of(paid)
     listed, shared, payment = profile.payment(invoice), _shared(paid, profile), read.payment_of(paid) or ""
     if listed is not None and own in listed.paid_by:
         return profile
@@ -171,7 +171,7 @@ def _listed_as(event: StripeEvent[shapes.InvoicePayment], payment: str, profile:
 
     Also of one that an import lists, which is known not to be a purchase.
     """
-    own, other = text(event.object.get("id")) or event.id, profile.other_paid_by(payment, _invoice_of(event))
+    own, other = text(event.object.get("id")) or event.id, profile.other_paid_by(payment, _invoice_of(event.object))
     elsewhere = payment not in before.parts and (other is not None or event.silent)
     return own if own in before.parts or elsewhere else payment
 
@@ -179,7 +179,7 @@ def _listed_as(event: StripeEvent[shapes.InvoicePayment], payment: str, profile:
 def _shared(paid: shapes.InvoicePayment, profile: Profile) -> _Shared | None:
     """The share of this invoice in a purchase that was attached to another invoice first."""
     payment, amount = read.payment_of(paid), read.amount_of(paid)
-    other = None if payment is None else profile.other_paid_by(payment, _invoice_in(paid))
+    other = None if payment is None else profile.other_paid_by(payment, _invoice_of(paid))
     listed = None if other is None else profile.payment(other)
     if payment is None or other is None or listed is None or not amount or not _has(listed, payment, amount):
         return None
@@ -195,11 +195,7 @@ def _has(listed: Payment, payment: str, amount: int) -> bool:
     return part.amount > amount or (beside and part.amount == amount)
 
 
-def _invoice_of(event: StripeEvent[shapes.InvoicePayment]) -> str:
-    return _invoice_in(event.object)
-
-
-def _invoice_in(paid: shapes.InvoicePayment) -> str:
+def _invoice_of(paid: shapes.InvoicePayment) -> str:
     return reference(paid.get("invoice")) or ""
 
 
