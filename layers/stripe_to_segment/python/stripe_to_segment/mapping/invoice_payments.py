@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.tracking import Event, track
+from stripe_to_segment.state import purchases
 from stripe_to_segment.state.bill import NOT_SENT, Bill, Part
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import invoice as read_invoice
@@ -131,12 +132,12 @@ def with_share(profile: Profile, paid: shapes.InvoicePayment) -> Profile:
     if listed is not None and own in listed.paid_by:
         return profile
     if shared is not None:
-        after = (listed or Payment(shared.rest.currency, intent=payment)).with_share(own, shared.part)
+        after = purchases.with_share(listed or Payment(shared.rest.currency, intent=payment), own, shared.part)
         return profile.with_payment(shared.order, shared.rest).with_payment(invoice, after)
     part = None if listed is None else listed.parts.get(payment)
     if listed is None or part is None or part.stated_by or part.beyond or not 0 < (amount or 0) <= part.amount:
         return profile
-    return profile.with_payment(invoice, listed.split(payment, own, amount or 0))
+    return profile.with_payment(invoice, purchases.split(listed, payment, own, amount or 0))
 
 
 def waits_for_its_invoice(event: StripeEvent[shapes.InvoicePayment], known: Known) -> bool:
@@ -183,7 +184,7 @@ def _shared(paid: shapes.InvoicePayment, profile: Profile) -> _Shared | None:
     listed = None if other is None else profile.payment(other)
     if payment is None or other is None or listed is None or not amount or not _has(listed, payment, amount):
         return None
-    return _Shared(other, *listed.without_share(payment, amount))
+    return _Shared(other, *purchases.without_share(listed, payment, amount))
 
 
 def _has(listed: Payment, payment: str, amount: int) -> bool:
@@ -236,6 +237,6 @@ def _known_part(event: StripeEvent[shapes.InvoicePayment], known: _Received, amo
     if part.amount <= amount:
         return _Received(name, replace(part, stated_by=sender), invoice, before)
     own = text(event.object.get("id")) or event.id
-    after = before.split(name, own, amount)
+    after = purchases.split(before, name, own, amount)
     rest = replace(after, parts={key: one for key, one in after.parts.items() if key != own})
     return _Received(own, replace(after.parts[own], stated_by=sender), invoice, rest)

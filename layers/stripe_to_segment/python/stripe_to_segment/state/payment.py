@@ -282,7 +282,6 @@ class Payment:
         parts = {**self.parts, payment: purchase}
         total, net = self.total or 0, self.revenue
         beyond = min(max(sum(part.amount for part in parts.values()) - total, 0), purchase.amount)
-
         revenue, tax = (pro_rata(of or 0, beyond, purchase.amount) for of in (purchase.revenue, purchase.tax))
         return replace(
             self,
@@ -291,63 +290,6 @@ class Payment:
             tax=None if self.tax is None else self.tax + tax,
             parts=parts,
             bill=self.bill or Bill(total, total, total if net is None else net, self.tax),
-        )
-
-    def without_share(self, payment: str, amount: int) -> tuple[Payment, Part]:
-        """Without an amount of a purchase that is a part here, and that as a part: it has paid another invoice."""
-        part = self.parts[payment]
-
-        def share(of: int | None) -> int | None:
-            return None if of is None else pro_rata(of, amount, part.amount)
-
-        def less(whole: int | None, given: int | None) -> int | None:
-            return None if whole is None or given is None else whole - given
-
-        revenue, tax = share(part.revenue), share(part.tax)
-        left = replace(part, amount=part.amount - amount, revenue=less(part.revenue, revenue), tax=less(part.tax, tax))
-        others = {name: one for name, one in self.parts.items() if name != payment}
-        rest = replace(
-            self,
-            total=less(self.total, amount),
-            revenue=less(self.revenue, revenue),
-            tax=less(self.tax, tax),
-            parts=others | ({payment: left} if left.amount else {}),
-        )
-        return rest.paid_as_a_whole(), Part(amount, revenue, part.stated_by, tax)
-
-    def with_share(self, own: str, share: Part) -> Payment:
-        """With what a purchase has paid of it; one that an import has listed is counted when it is stated here."""
-        if share.stated_by:
-            return replace(self, further_intents=(*self.further_intents, own))
-        return replace(self, parts={**self.parts, own: share}) if self.complete else self.with_part(own, share)
-
-    def split(self, payment: str, own: str, amount: int) -> Payment:
-        """With a purchase that is a part here as two: what it has paid of this invoice, under a name of its own."""
-        without, share = self.without_share(payment, amount)
-        after = replace(self, parts={**without.parts, own: share})
-        if payment not in without.parts:
-            return after
-        beyond = replace(without.parts[payment], beyond=True)
-        after = replace(after, parts={**after.parts, payment: beyond})
-        if self.bill is None or not self.complete:
-            return after
-        asked = self.bill.shares(self.bill.due).revenue + (beyond.revenue or 0)
-        return replace(
-            after,
-            total=max(self.total or 0, max(self.bill.due, after.paid_in_parts.total) + beyond.amount),
-            revenue=None if self.revenue is None else max(self.revenue, asked),
-        )
-
-    def paid_as_a_whole(self) -> Payment:
-        """With what its bill asks for, if its invoice was paid: others have paid what the listed parts have not."""
-        if self.bill is None or not self.complete or (self.total or 0) >= self.bill.due:
-            return self
-        asked = self.bill.shares(self.bill.due)
-        return replace(
-            self,
-            total=self.bill.due,
-            revenue=None if self.revenue is None else max(self.revenue, asked.revenue),
-            tax=None if self.tax is None else max(self.tax, asked.tax),
         )
 
     def as_part(self, payment: str) -> Payment:
