@@ -197,7 +197,9 @@ class Circle:
         for group in self.groups:
             own = [customer for customer in self.customers if customer.group == group]
             seats = sum(one.quantity for each in own for one in each.subscriptions.values() if one.status == "active")
-            found[group] = {"mrr": self._counted(own)["mrr"], "seats": seats}
+            counted, paid = self._counted(own), sum(customer.paid for customer in own)
+            found[group] = {"mrr": counted["mrr"], "seats": seats, "subscription_count": counted["subscription_count"]}
+            found[group]["lifetime_value"] = Decimal(paid) / 100
         return found
 
     @staticmethod

@@ -542,6 +542,24 @@ def test_the_traits_of_a_group_cover_all_its_customers(store: AnyStore) -> None:
     world = World(store)
     world.deliver(*(subscribed(number, NOW + number, f"user_{number}", group_id="team_1") for number in (1, 2)))
     assert (shown_to(world, "team_1", "group")["mrr"], shown_to(world, "team_1", "group")["seats"]) == (40, 2)
+    assert shown_to(world, "team_1", "group")["subscription_count"] == 2
+
+
+def test_the_lifetime_value_of_a_group_is_what_all_its_customers_have_paid(store: AnyStore) -> None:
+    """It was a trait of users alone. A customer who moves takes the own part along."""
+    world = World(store)
+    world.deliver(*(subscribed(number, NOW + number, f"user_{number}", group_id="team_1") for number in (1, 2)))
+    in_euros = an_invoice(id="in_eur", customer="cus_2", currency="eur", total=9000)
+    world.deliver(paid(1, NOW + 3), paid(2, NOW + 4), an_event("invoice.paid", in_euros, created=NOW + 5))
+    team = shown_to(world, "team_1", "group")
+    assert (team["lifetime_value"], team["currency"]) == (40, "USD")
+    assert team["lifetime_value_by_currency"] == {"EUR": 90, "USD": 40}
+    moved = a_customer(id="cus_2", metadata={"user_id": "user_2", "group_id": "team_2"})
+    before = {"metadata": {"user_id": "user_2", "group_id": "team_1"}}
+    world.deliver(an_event("customer.updated", moved, created=NOW + 6, previous=before))
+    teams = [shown_to(world, name, "group") for name in ("team_1", "team_2")]
+    assert [team["lifetime_value"] for team in teams] == [20, 20]
+    assert [team["lifetime_value_by_currency"]["EUR"] for team in teams] == [0, 90]
 
 
 def test_a_user_whom_a_customer_leaves_gets_the_remaining_traits(store: AnyStore) -> None:

@@ -304,11 +304,20 @@ class AddressTraits(TypedDict, total=False):
 
 
 class _SharedTraits(TypedDict, total=False):
+    currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case")]
+    lifetime_value: Annotated[
+        Decimal | None,
+        money("amount collected less refunds, disputes and credit, each payment counted once", signed=True),
+    ]
+    lifetime_value_by_currency: Annotated[
+        dict[str, Decimal], Property(Kind.BY_CURRENCY, "lifetime_value in each currency", "major units", signed=True)
+    ]
     mrr_by_currency: Annotated[
         dict[str, Decimal],
         Property(Kind.BY_CURRENCY, "mrr in each currency, except those whose mrr is unknown", "major units"),
     ]
     plan: Annotated[str | None, text("plan of the largest live subscription, null if there is none", nullable=True)]
+    subscription_count: Annotated[int, number("number of live subscriptions")]
     stripe_customer_id: Annotated[str, text("Stripe's customer, prefixed with `acct_…:` for a connected account")]
     subscription_status: Annotated[
         str | None,
@@ -331,17 +340,9 @@ class UserTraits(_SharedTraits, total=False):
         moment("end of the month in which the newest card expires, null if no card is left", nullable=True),
     ]
     createdAt: Annotated[str | None, moment("when the customer was created in Stripe")]
-    currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case")]
     email: Annotated[str, text("the customer's email")]
     email_sha256: Annotated[
         str, Property(Kind.HASH, "SHA-256 of the lower-case email, sent instead of the email", "64 hex digits")
-    ]
-    lifetime_value: Annotated[
-        Decimal | None,
-        money("amount collected less refunds, disputes and credit, each payment counted once", signed=True),
-    ]
-    lifetime_value_by_currency: Annotated[
-        dict[str, Decimal], Property(Kind.BY_CURRENCY, "lifetime_value in each currency", "major units", signed=True)
     ]
     mrr: Annotated[
         Decimal | None,
@@ -350,7 +351,6 @@ class UserTraits(_SharedTraits, total=False):
     name: Annotated[str, text("the customer's name")]
     phone: Annotated[str, text("the customer's phone")]
     plans: Annotated[list[str], Property(Kind.STRINGS, "plans of all live subscriptions")]
-    subscription_count: Annotated[int, number("number of live subscriptions")]
     trial_ends_at: Annotated[
         str | None, moment("end of the running trial that ends first, null if there is none", nullable=True)
     ]
@@ -359,7 +359,6 @@ class UserTraits(_SharedTraits, total=False):
 class GroupTraits(_SharedTraits, total=False):
     """The traits of a group call; None is sent as null."""
 
-    currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr", "ISO 4217, upper case")]
     name: Annotated[str, text("the company's or team's name, from metadata, else the business name in Stripe")]
     mrr: Annotated[
         Decimal | None, money("monthly recurring revenue of the account, null when it becomes unknown", nullable=True)

@@ -180,19 +180,19 @@ def _nothing_of(value: object) -> object:
 
 
 def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> GroupTraits:
-    """The traits of a group: plan, mrr and seats of the account."""
+    """The traits of a group: plan, mrr, seats and lifetime value of the account."""
     traits: GroupTraits = {}
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     every: Mapping[str, object] = _subscription_traits(profile)
     if profile.group_name is not None:
         traits["name"] = profile.group_name
-    names = ("plan", "mrr", "mrr_by_currency", "subscription_status")
-    traits.update(cast("GroupTraits", {name: every[name] for name in names if name in every}))
+    names = ("plan", "mrr", "mrr_by_currency", "subscription_count", "subscription_status")
+    traits.update(cast("GroupTraits", {name: every[name] for name in names if name in every} | _paid_traits(profile)))
     if profile.subscriptions:
         traits["seats"] = sum(record.quantity or 0 for record in profile.live)
     currency = _currency(profile)
-    if currency is not None and "mrr" in traits:
+    if currency is not None and ("mrr" in traits or "lifetime_value" in traits):
         traits["currency"] = currency.upper()
     return traits
 
