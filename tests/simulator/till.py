@@ -40,6 +40,8 @@ BESIDE = 0.1
 NAMELESS = 0.3
 # Of payments that are alike: the amounts, and when in the day they are paid.
 ALIKE, ALIKE_SECONDS = (2_000, 5_000), (0, 1, 60, 100, 200)
+# The share of the payment intents of their own that say nothing of tax.
+UNTAXED = 0.3
 # Whose customers they are.
 USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
 GUEST = "a guest"
@@ -222,10 +224,14 @@ class Till:
         return replace(sale, charged=received)
 
     def _intent(self, sale: _Sale) -> _Sale:
-        """With tax that it states, or a tip on top of what was asked."""
+        """With or without tax that it states, or a tip on top of what was asked."""
         tax = self._tax(sale.total)
         tip = self.rng.choice((0, sale.total // 10))
-        details = {"tax": {"total_tax_amount": tax}, "tip": {"amount": tip} if tip else {}}
+        details: Json = {"tip": {"amount": tip} if tip else {}}
+        if Random(f"{self.start} {sale.intent} untaxed").random() < UNTAXED:
+            tax = 0
+        else:
+            details["tax"] = {"total_tax_amount": tax}
         sale = replace(sale, order=sale.intent, net=sale.total - tax)
         self._paid(self._moment(sale.at), sale, amount=sale.total - tip, amount_details=details)
         self._outside(sale)

@@ -176,7 +176,9 @@ RENEWED = an_event("invoice.paid", an_invoice(total=5000, amount_paid=5000, amou
 OF_THE_RENEWAL = an_event(
     SUCCEEDED, an_intent(id="pi_renewal", payment_details={"order_reference": "in_basic"}), created=NOW
 )
-JOINED = an_invoice_payment(payment={"type": "payment_intent", "payment_intent": "pi_renewal"})
+JOINED = an_invoice_payment(
+    amount_paid=5000, amount_requested=5000, payment={"type": "payment_intent", "payment_intent": "pi_renewal"}
+)
 
 
 @pytest.mark.parametrize("order", [*permutations(range(3))])
@@ -213,6 +215,48 @@ def test_what_joins_an_invoice_late_with_another_payment_gives_a_sale_its_money_
     assert (lifetime_value(world), len(told(world, "Order Completed"))) == (100, 2)
     world.deliver(an_event("refund.created", a_refund(amount=1000)))
     assert (told(world, "Order Refunded")[0]["order_id"], lifetime_value(world)) == ("pi_basic", 90)
+
+
+@pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
+@pytest.mark.parametrize("first", ["sale", "invoice"])
+@pytest.mark.parametrize("refunded", ["before both", "between", "after both"])
+def test_what_names_the_payment_of_an_invoice_late_gives_a_sale_its_money_and_its_refund_back(
+    naming: StripeEvent, first: str, refunded: str
+) -> None:
+    """Where something had gone back, nobody knew of which of the two, and the sale's money stayed away.
+
+    Only invoice_payment.paid gave it back at all, an intent that names its invoice did not.
+    """
+    world, sale = World(), an_event(SUCCEEDED, an_intent(), created=NOW + 30)
+    refund = an_event("refund.created", a_refund(amount=1000, customer="cus_basic"), created=NOW + DAY)
+    events = [sale, RENEWED] if first == "sale" else [RENEWED, sale]
+    events.insert(("before both", "between", "after both").index(refunded), refund)
+    world.deliver(*events)
+    assert lifetime_value(world) == 40, "the sale was taken for what paid the renewal"
+    world.deliver(naming)
+    assert lifetime_value(world) == 90
+    world.deliver(an_event("refund.created", a_refund(id="re_2", amount=500), created=NOW + 2 * DAY))
+    assert (told(world, "Order Refunded")[-1]["order_id"], lifetime_value(world)) == ("pi_basic", 85)
+
+
+def test_of_two_intents_beside_an_invoice_of_their_amount_one_has_paid_it() -> None:
+    """A refund had named one of them, and both were taken for its payment; then the first came again, as an order."""
+    world, later = World(), {"created": NOW + 30}
+    refund = an_event("refund.created", a_refund(amount=1000, customer="cus_basic"), created=NOW + DAY)
+    intents = [an_event(SUCCEEDED, an_intent(id=one), **later) for one in ("pi_basic", "pi_other")]
+    world.deliver(RENEWED, refund, *intents)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 90)
+    assert world.deliver(*intents, refund) == []
+
+
+@pytest.mark.parametrize("first", ["sale", "invoice"])
+def test_a_sale_has_not_paid_an_invoice_with_another_tax(first: str) -> None:
+    """Of the same amount and minute, and nothing names either: the two were one payment."""
+    taxed = an_invoice(total=5000, total_taxes=[{"amount": 800}], billing_reason="manual", parent=None)
+    sale = an_event(SUCCEEDED, an_intent(amount_details={"tax": {"total_tax_amount": 500}}))
+    world, both = World(), [sale, an_event("invoice.paid", taxed)]
+    world.deliver(*(both if first == "sale" else both[::-1]))
+    assert (summed(world, "revenue"), summed(world, "tax"), lifetime_value(world)) == (87, 13, 100)
 
 
 @pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])

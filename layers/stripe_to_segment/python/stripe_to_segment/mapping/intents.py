@@ -129,9 +129,10 @@ def waits_to_be_claimed(event: StripeEvent[shapes.PaymentIntent], known: Known) 
 
     A session whose payment is captured later has to come first too: it states the tax.
     """
-    listed = known.profile.payment(text(event.object.get("id")) or event.id)
+    intent_id = text(event.object.get("id")) or event.id
+    listed = known.profile.payment(intent_id)
     settled = listed is not None and (listed.bill is not None or (listed.counted and not listed.capturing))
-    return not settled and unclaimed(event, known)
+    return not (settled or known.profile.has_taken(intent_id)) and unclaimed(event, known)
 
 
 def unclaimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:

@@ -183,6 +183,8 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
         profile = profile.with_guess(invoice_id, early)
     # A name that only amount and time gave stands in the record alone, which can take it back.
     guessed = {intent} - {paid_by, *invoices.payments_of(event, known)}
+    if intent and guessed:
+        profile = profile.with_guess(invoice_id, intent)
     paid_by = intent or paid_by
     # From now on the invoice states it.
     intents_paid = dict.fromkeys(each for each in (paid_by, *invoices.payments_of(event, known)) if each)
@@ -220,16 +222,18 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
     """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     if invoice_id is not None:
-        profile = known.profile
+        profile, alone = known.profile, list[str]()
         if invoice_id not in profile.orders_paid_by(intent):
             # What the record knows already may be a guess, which no repetition of the event makes certain.
+            received = integer(event.object.get("amount_received")) or 0
+            profile, alone = profile.wholly_paid(invoice_id, by=intent, amount=received)
             profile = profile.surely_paid(invoice_id, by=intent, listed=_to_come(event, intent))
         # Also where it is stored: what came before the intent may have stored it without its customer.
-        return Lesson(profile, orders={intent: invoice_id})
+        return Lesson(profile, orders={intent: invoice_id} | {one: one for one in alone})
     payment, guessed = intents.paid_alone(event, known), intents.invoice_paid_then(event, known)
     owned = event.customer is not None and (payment is not None or guessed is not None)
     return Lesson(
-        known.profile if guessed is None else known.profile.with_paid(guessed, by=intent),
+        known.profile if guessed is None else known.profile.with_taken(guessed, intent),
         counted=None if payment is None else Counted(intent, payment, (intent,)),
         # Of a guess only the customer is certain.
         orders={intent: intent} if owned else {},
@@ -302,9 +306,9 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
         return Lesson(known.profile)
     profile, alone = known.profile, list[str]()
     if paid_by:
+        profile, alone = profile.wholly_paid(invoice_id, by=paid_by, amount=read_part.amount_of(event.object) or 0)
         profile = profile.surely_paid(invoice_id, by=paid_by, listed=_to_come(event, paid_by))
         profile = invoice_payments.with_share(profile, event.object)
-        profile, alone = profile.wholly_paid(invoice_id, by=paid_by, amount=read_part.amount_of(event.object) or 0)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
     orders |= {intent: intent for intent in alone}

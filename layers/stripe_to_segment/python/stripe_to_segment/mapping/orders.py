@@ -144,8 +144,9 @@ def order_behind(
 def _listing(
     profile: Profile, payment: str, order: str, lists: Callable[[Payment], object]
 ) -> tuple[str, Payment] | None:
-    """Another order that the payment has paid, and under which its refund or dispute was listed before."""
-    others = [one for one in profile.orders_paid_by(payment) if one != order]
+    """Another order that the payment has paid, or seems to, and under which its refund or dispute was listed before."""
+    taken_for = profile.order_taken_for(payment)
+    others = [one for one in (*profile.orders_paid_by(payment), taken_for) if one and one != order]
     found = ((one, listed) for one in others if (listed := profile.payment(one)) is not None and lists(listed))
     return next(found, None)
 
@@ -170,9 +171,16 @@ def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
     free: list[tuple[bool, bool, str]] = []
     for order, payment in profile.payments_like(paid, within=SAME_MOMENT, stated_by=prefix):
         names, own = payment.rest_paid_by, paid.intent or order
+        if _differ_in_tax(paid, payment):
+            continue
         if own in names or all(payment.took_for_its_own(name) for name in names):
             free.append((own not in names, bool(names), order))
     return min(free, key=lambda found: found[:2], default=(False, False, None))[2]
+
+
+def _differ_in_tax(one: Payment, other: Payment) -> bool:
+    """Whether both state a tax on the same total, and not the same one; few intents of an invoice state any."""
+    return one.total == other.total and bool(one.tax and other.tax) and one.tax != other.tax
 
 
 def attachable(profile: Profile, invoice: str, paid: Payment) -> bool:

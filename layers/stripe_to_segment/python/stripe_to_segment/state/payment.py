@@ -45,7 +45,8 @@ class Payment:
     disputes, and has `total` and `paid_at` only where these state them. `total` is also None for a payment that was
     counted before records listed payments. `stated_by` is the object whose event stated the payment (a session, an
     invoice, a payment intent), `intent` the payment intent (or charge) that paid it; where several did,
-    `further_intents` are the others. `paid_at` is in epoch seconds.
+    `further_intents` are the others. `taken` are those of them that only amount and time match to it, and whose own
+    events have stated nothing for that reason. `paid_at` is in epoch seconds.
     `credits` are the amounts given back outside of Stripe, by credit note. `capturing` says that `total` is what
     several captures have brought in, and that the event which states the payment is to come. `parts` are payments of
     parts of an invoice, by the payment intent, that were sent before the whole invoice was paid; until then no event
@@ -63,6 +64,7 @@ class Payment:
     stated_by: str = ""
     intent: str = ""
     further_intents: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
     refunds: Mapping[str, Refund] = field(default_factory=dict)
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
     credits: Mapping[str, int] = field(default_factory=dict)
@@ -100,8 +102,11 @@ class Payment:
         return replace(self, further_intents=(*self.further_intents, payment))
 
     def took_for_its_own(self, payment: str) -> bool:
-        """Whether something that went back of this payment stands here by its amount and time alone."""
-        return payment in self.taken_for_its_own
+        """Whether something that went back of this payment stands here by its amount and time alone, and nothing else.
+
+        The payment itself may have paid another order.
+        """
+        return payment in self.taken_for_its_own and payment not in self.taken
 
     @property
     def taken_for_its_own(self) -> set[str]:
@@ -121,6 +126,7 @@ class Payment:
         """Without the mark on what went back of a payment that is now known to have paid this order."""
         return replace(
             self,
+            taken=tuple(one for one in self.taken if one != payment),
             refunds={
                 key: replace(one, named="" if one.named == payment else one.named) for key, one in self.refunds.items()
             },
@@ -305,7 +311,7 @@ class Payment:
     def paid_by_alone(self, payment: str) -> Payment:
         """The payment without the names of others."""
         parts = {name: part for name, part in self.parts.items() if name == payment}
-        return replace(self, intent=payment, further_intents=(), parts=parts)
+        return replace(self, intent=payment, further_intents=(), taken=(), parts=parts)
 
     def of_another(self, intent: str) -> Payment:
         """The order of an intent that was taken for what paid this one, of the same amount and time."""
@@ -329,6 +335,7 @@ class Payment:
             self,
             intent="" if self.intent == payment else self.intent,
             further_intents=tuple(one for one in self.further_intents if one != payment),
+            taken=tuple(one for one in self.taken if one != payment),
             refunds={key: one for key, one in self.refunds.items() if key not in theirs},
             disputes={key: one for key, one in self.disputes.items() if key not in disputed},
         )
@@ -377,6 +384,7 @@ class Payment:
             stated,
             intent=first,
             further_intents=tuple(others),
+            taken=tuple(dict.fromkeys((*self.taken, *other.taken))),
             bill=stated.bill or second.bill,
             refunds=of_both(self.refunds, other.refunds),
         )
@@ -403,7 +411,7 @@ class Payment:
         given["refunds"] = {key: Refund(**_read(Refund, one)) for key, one in given.get("refunds", {}).items()}
         given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
         given["parts"] = {key: Part(**_read(Part, one)) for key, one in given.get("parts", {}).items()}
-        given["further_intents"] = tuple(given.get("further_intents", ()))
+        given |= {name: tuple(given.get(name, ())) for name in ("further_intents", "taken")}
         given["bill"] = Bill(**known_of(Bill, given["bill"])) if "bill" in given else None
         return cls(**given)
 

@@ -235,13 +235,14 @@ class Profile:
         They were taken for what had paid it by their amount and time, and are orders of their own.
         """
         listed = self.payment(order)
-        if listed is None or not listed.complete or listed.total != amount or listed.refunds or listed.disputes:
-            # What went back may be of either of them.
+        if listed is None or not listed.complete or listed.total != amount:
             return self, []
-        others = sorted(name for name in listed.paid_by - {by} if name.startswith("pi_"))
+        others = sorted(name for name in {*listed.parts, *listed.taken} - {by} if name.startswith("pi_"))
         after = self.with_payment(order, listed.paid_by_alone(by)) if others else self
         for intent in others:
-            after = after.with_payment(intent, listed.of_another(intent))
+            after = after.parted(order, intent, intent)
+            stated, gone = listed.of_another(intent), after.payment(intent)
+            after = after.with_payment(intent, stated if gone is None else stated.joined(gone))
         return after, others
 
     def orders_paid_by(self, payment: str) -> list[str]:
@@ -259,7 +260,7 @@ class Profile:
                 or payment in written.get("parts", ())
             )
             and order != payment
-            and payment not in self._guesses(order)
+            and (payment in written.get("parts", ()) or payment not in self._guesses(order))
         ]
 
     def order_paid_by(self, payment: str) -> str | None:
@@ -272,8 +273,12 @@ class Profile:
         return next((one for one in others if one != order), None)
 
     def order_taken_for(self, payment: str) -> str | None:
-        """The order under which something that went back of this payment stands, by its amount and time alone."""
+        """The order that this payment, or something that went back of it, stands for by its amount and time alone."""
         return next((order for order in self.payments if payment in self._guesses(order)), None)
+
+    def has_taken(self, payment: str) -> bool:
+        """Whether this payment itself stands for an order by its amount and time alone."""
+        return any(payment in written.get("taken", ()) for written in self.payments.values())
 
     def with_guess(self, order: str, payment: str) -> Profile:
         """With what went back of a payment under the order that it seems to have paid, by its amount and time."""
@@ -281,6 +286,14 @@ class Profile:
         if gone is None:
             return self
         return self.with_payment(payment, gone.guessed(payment)).with_paid(order, by=payment)
+
+    def with_taken(self, order: str, payment: str) -> Profile:
+        """With an order that a payment seems to have paid, by its amount and time, so that it is not counted itself."""
+        after = self.with_guess(order, payment).with_paid(order, by=payment)
+        listed = after.payment(order)
+        if listed is None or payment in listed.taken:
+            return after
+        return after.with_payment(order, replace(listed, taken=(*listed.taken, payment)))
 
     def regained(self, order: str, payment: str) -> Profile:
         """With what went back of a payment under the order that it paid, where it was taken for another's before."""
@@ -304,15 +317,16 @@ class Profile:
     def sure_of(self, order: str, payment: str) -> Profile:
         """With what went back of a payment as what certainly went back of the order, no longer by amount and time."""
         listed = self.payment(order)
-        if listed is None or not listed.took_for_its_own(payment):
+        if listed is None or payment not in {*listed.taken, *listed.taken_for_its_own}:
             return self
         return self.with_payment(order, listed.sure_of(payment))
 
     def _guesses(self, order: str) -> set[str]:
-        """The payments of which something stands under the order by its amount and time alone."""
+        """The payments that stand for the order, or of which something does, by amount and time alone."""
         written = self.payments.get(order, {})
         gone = (*written.get("refunds", {}).values(), *written.get("disputes", {}).values())
-        return {one["named"] for one in gone if one.get("named")}
+        guesses = {one["named"] for one in gone if one.get("named")}
+        return guesses | {*written["taken"]} if "taken" in written else guesses
 
     def parted(self, order: str, payment: str, theirs: str) -> Profile:
         """With what went back of a payment no longer under this order, but under `theirs`."""
