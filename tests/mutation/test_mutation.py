@@ -115,6 +115,12 @@ def test_a_mutant_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> 
     assert killed(CHANGES, endless, TRIALS, seconds=0)
 
 
+def test_a_mutant_that_cannot_be_imported_is_killed() -> None:
+    """The tests' conftest imports the module; pytest called that wrong usage, and the whole run ended there."""
+    broken = Mutant(1, 0, MODULE_LEVEL, "", "", "REMOVED, NEVER_SEEN = (-1,)\n")
+    assert killed(Path("state/profile.py"), broken, TRIALS, seconds=30)
+
+
 def test_the_closest_and_fastest_tests_run_first() -> None:
     called = {
         ("a.py", 9): ("tests/unit/test_b.py::wide", "tests/unit/test_b.py::narrow", "tests/unit/test_a.py::own"),
