@@ -112,6 +112,19 @@ def test_a_payment_that_is_about_to_become_an_order_of_its_own_is_joined_with_it
     assert store.save([about_to_write], [], NOW).keys() == {CUSTOMER}
 
 
+def test_a_payment_is_no_order_of_its_own_where_only_the_order_was_written_that_joins_it_with_its_invoice() -> None:
+    """The order was read before, and the record is as it was: the other batch ended between the two, or met a third."""
+    world, store = a_world()
+    bill = an_invoice(amount_paid=0, amount_remaining=2000, status="open", parent=None)
+    refunded = a_charge(amount=500, amount_captured=500, amount_refunded=100, refunded=False, payment_intent="pi_basic")
+    world.deliver(an_event("invoice.finalized", bill), an_event("charge.refunded", refunded, created=NOW + 1))
+    joins = Learnt("order", PAYMENT, "in_basic", NOW + 4, CUSTOMER, instead_of=CUSTOMER, instead_of_itself=True)
+    store.between_reads = lambda: store.save([], [joins], NOW)
+    world.deliver(paid(), joined(), paid())
+    assert told(world, "Order Completed") == []
+    assert store.profiles[CUSTOMER].paid == {"usd": 400}
+
+
 def test_a_payment_of_an_invoice_has_the_customer_whom_another_event_of_the_batch_names() -> None:
     """The batch named the record that had kept a refund as the owner of the payment, and did not take the refund over.
 
