@@ -14,7 +14,7 @@ from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.profile import FAILED_ATTEMPTS, Profile
 from stripe_to_segment.stripe_side.failure import Failure, failure_of
 from tests.unit.shapes import DAY, NOW, a_session, an_event, an_invoice
-from tests.unit.worlds import World, names
+from tests.unit.worlds import World, names, told
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -294,6 +294,23 @@ def test_a_payment_of_another_amount_is_another_failure() -> None:
     world = World()
     world.deliver(of_invoice(), of_intent(amount=900))
     assert names(world.calls) == ["Payment Failed"] * 2
+
+
+@given(order=st.permutations(range(2)))
+def test_a_failed_attempt_at_the_rest_of_an_invoice_is_one_failure_of_the_rest(order: list[int]) -> None:
+    """The invoice states what was due in all, its intent the rest: one attempt was two failures of two amounts."""
+    rest: dict[str, Any] = {"total": 12_000, "amount_due": 12_000, "amount_paid": 5000, "amount_remaining": 7000}
+    events = [of_invoice(**rest), of_intent(amount=7000)]
+    world = World()
+    world.deliver(*[events[place] for place in order])
+    (failed,) = told(world, "Payment Failed")
+    assert failed["value"] == 70
+
+
+def test_what_is_to_be_confirmed_is_the_rest_of_an_invoice() -> None:
+    rest = an_invoice(total=12_000, amount_paid=5000, status="open")
+    facts = World().tracks(an_event("invoice.payment_action_required", rest))
+    assert facts["Payment Action Required"]["value"] == 70
 
 
 def test_calls_sent_again_after_an_outage_are_unchanged() -> None:

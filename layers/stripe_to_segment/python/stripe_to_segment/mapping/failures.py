@@ -184,7 +184,7 @@ def _of_invoice(event: StripeEvent[shapes.Invoice]) -> FailedAttempt:
     invoice = event.object
     key = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
     names = (text(invoice.get("id")), read_invoice.payment_of(invoice), read_invoice.subscription_of(invoice))
-    attempt = _attempt(event, key, names, integer(invoice.get("amount_due")))
+    attempt = _attempt(event, key, names, read_invoice.unpaid_of(invoice))
     # Ids in Stripe's payloads, objects where expanded; both fields are gone since 2025-03-31.
     intent = hash_of(invoice.get("payment_intent")) or {"latest_charge": invoice.get("charge")}
     return replace(attempt, why=failure_of(intent))

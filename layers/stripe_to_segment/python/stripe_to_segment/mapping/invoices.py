@@ -270,7 +270,7 @@ def _unpaid[E: Unpaid](declared: type[E], invoice: shapes.Invoice) -> E:
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
         subscription_id=read.subscription_of(invoice),
-        value=major(integer(invoice.get("amount_due")), currency),
+        value=major(read.unpaid_of(invoice), currency),
         currency=currency and currency.upper(),
         attempt_count=integer(invoice.get("attempt_count")),
         billing_reason=text(invoice.get("billing_reason")),
