@@ -117,8 +117,8 @@ FIELDS = {
         review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix status
         transfer_data transfer_group""",
     "payment_method": """
-        id object allow_redisplay billing_details (card) created customer customer_account (konbini) livemode
-        metadata (sepa_debit) type""",
+        id object allow_redisplay billing_details (card) (card_present) created customer customer_account
+        (interac_present) (konbini) livemode metadata (sepa_debit) type""",
     "plan": """
         id object active amount amount_decimal billing_scheme created currency interval interval_count livemode
         metadata meter nickname product tiers_mode transform_usage trial_period_days usage_type""",

@@ -147,10 +147,30 @@ def test_a_reference_of_the_merchants_own_is_no_session() -> None:
             },
             Failure("expired_card", None, "card", None),
         ),
+        (
+            {
+                "last_payment_error": {
+                    "code": "card_declined",
+                    "decline_code": "insufficient_funds",
+                    "payment_method": {"type": "card_present", "card_present": {"brand": "mastercard"}},
+                }
+            },
+            Failure("card_declined", "insufficient_funds", "card_present", "mastercard"),
+        ),
+        (
+            {
+                "last_payment_error": None,
+                "latest_charge": {
+                    "failure_code": "card_declined",
+                    "payment_method_details": {"type": "interac_present", "interac_present": {"brand": "interac"}},
+                },
+            },
+            Failure("card_declined", None, "interac_present", "interac"),
+        ),
         ({"last_payment_error": None, "payment_method_types": ["card", "sepa_debit"]}, Failure()),
         ({"last_payment_error": {"code": "No money, says Jo Example", "decline_code": 7}}, Failure()),
     ],
-    ids=["today", "sepa", "no method", "before 2022-11-15", "expanded charge", "unknown", "no code words"],
+    ids=["today", "sepa", "no method", "before 2022-11-15", "expanded charge", "reader", "Interac", "unknown", "no code words"],
 )
 def test_the_failure_code_is_read_from_each_place(intent: Any, why: Failure) -> None:
     assert failure_of(intent) == why

@@ -64,7 +64,7 @@ def failure_of(intent: shapes.PaymentIntent) -> Failure:
         or _code(error.get("payment_method_type"))
         or _code(details.get("type"))
         or only_type_of(intent),
-        _code(dig(method, "card", "brand")) or _code(dig(details, "card", "brand")),
+        _brand_of(method) or _brand_of(details),
     )
 
 
@@ -72,6 +72,12 @@ def only_type_of(payment: shapes.PaymentIntent | shapes.CheckoutSession) -> str 
     """The type of payment method, where an intent or a session allows only one."""
     types = payment.get("payment_method_types")
     return _code(types[0]) if isinstance(types, list) and len(types) == 1 else None
+
+
+def _brand_of(method: shapes.PaymentMethod | shapes.PaymentMethodDetails) -> str | None:
+    """The brand of a card, online or at a reader."""
+    card = method.get("card") or method.get("card_present") or method.get("interac_present")
+    return _code(dig(card, "brand"))
 
 
 def _newest_charge(intent: shapes.PaymentIntent) -> shapes.Charge:

@@ -508,6 +508,8 @@ class PaymentMethodDetails(TypedDict, total=False):
 
     type: str
     card: CardDetails
+    card_present: CardDetails
+    interac_present: CardDetails
 
 
 class PaymentMethod(Owned, total=False):
@@ -515,6 +517,8 @@ class PaymentMethod(Owned, total=False):
 
     type: str
     card: CardDetails
+    card_present: CardDetails
+    interac_present: CardDetails
 
 
 class Refund(Owned, total=False):
