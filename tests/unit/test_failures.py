@@ -170,7 +170,17 @@ def test_a_reference_of_the_merchants_own_is_no_session() -> None:
         ({"last_payment_error": None, "payment_method_types": ["card", "sepa_debit"]}, Failure()),
         ({"last_payment_error": {"code": "No money, says Jo Example", "decline_code": 7}}, Failure()),
     ],
-    ids=["today", "sepa", "no method", "before 2022-11-15", "expanded charge", "reader", "Interac", "unknown", "no code words"],
+    ids=[
+        "today",
+        "sepa",
+        "no method",
+        "before 2022-11-15",
+        "expanded charge",
+        "reader",
+        "Interac",
+        "unknown",
+        "no code words",
+    ],
 )
 def test_the_failure_code_is_read_from_each_place(intent: Any, why: Failure) -> None:
     assert failure_of(intent) == why
@@ -256,6 +266,68 @@ def test_one_bank_debit_that_fails_is_one_payment_failed(events: list[StripeEven
     world = World()
     for batch in itertools.batched(shuffled, cuts, strict=False):
         world.batch(*batch)
+    assert names(world.calls) == ["Payment Failed"]
+
+
+@pytest.mark.parametrize("events", DEBITS.values(), ids=DEBITS)
+@given(data=st.data())
+def test_without_a_key_an_attempt_waits_for_the_event_that_says_why_it_failed(
+    events: list[StripeEvent], data: st.DataObject
+) -> None:
+    """An invoice that came in a batch before its intent did not say why, though the intent said so a second later."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = world.queued_at = NOW + 10
+    for event in data.draw(st.permutations(events)):
+        world.batch(event)
+    world.batch(*events)
+    (failed,) = told(world, "Payment Failed")
+    assert failed.items() >= WHY.items()
+
+
+def test_a_subscriptions_failure_that_waits_is_stated_by_its_invoice() -> None:
+    """Also where only amount and time say that the intent is the invoice's."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = world.queued_at = NOW + 10
+    world.batch(of_invoice())
+    assert names(world.calls) == []
+    world.batch(of_intent())
+    world.batch(of_invoice())
+    (failed,) = told(world, "Payment Failed")
+    assert (failed["order_id"], failed["subscription_id"], failed["decline_code"]) == (
+        "in_basic",
+        "sub_basic",
+        "insufficient_funds",
+    )
+
+
+def test_a_session_that_waits_is_named_by_the_intent_that_says_why() -> None:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = world.queued_at = NOW + 10
+    world.batch(of_session())
+    world.batch(of_intent())
+    (failed,) = told(world, "Payment Failed")
+    assert (failed["order_id"], failed["checkout_id"]) == ("pi_basic", "cs_test_basic")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [of_invoice(charge={"id": "ch_1", "failure_code": "expired_card"}), of_invoice(charge="ch_1"), of_intent()],
+    ids=["says why", "a charge without an intent", "the intent"],
+)
+def test_a_failure_that_no_other_event_explains_does_not_wait(event: StripeEvent) -> None:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = world.queued_at = NOW + 10
+    world.batch(event)
+    assert names(world.calls) == ["Payment Failed"]
+
+
+def test_a_failure_of_which_nothing_says_why_is_sent_after_the_hold() -> None:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    event = of_invoice()
+    world.now = world.queued_at = NOW + 10
+    world.batch(event)
+    world.now += 300
+    world.batch(event)
     assert names(world.calls) == ["Payment Failed"]
 
 
@@ -387,9 +459,11 @@ class Reader:
         return {lookup: known.get(lookup.kind, {"id": lookup.id}) for lookup in wanted}
 
 
-def test_an_invoice_alone_is_asked_about_where_there_is_a_key() -> None:
+@pytest.mark.parametrize("hold", ["0", "300"])
+def test_an_invoice_alone_is_asked_about_where_there_is_a_key(hold: str) -> None:
     reader = Reader()
-    told = World(reader=reader).tracks(of_invoice())["Payment Failed"]
+    world = World(reader=reader, PAYMENT_HOLD_SECONDS=hold)
+    told = world.tracks(of_invoice())["Payment Failed"]
     assert told.items() >= WHY.items()
     assert "failed_payment in_basic" in reader.asked
 

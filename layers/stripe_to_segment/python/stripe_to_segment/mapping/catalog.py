@@ -128,7 +128,10 @@ CATALOG: dict[str, Row] = {
         holds=checkout.waits_for_its_invoice,
     ),
     "checkout.session.async_payment_failed": Row(
-        (failures.PaymentFailed,), checkout.async_payment_failed, learning.failure
+        (failures.PaymentFailed,),
+        checkout.async_payment_failed,
+        learning.failure,
+        holds=failures.session_waits_for_the_cause,
     ),
     "checkout.session.expired": Row((checkout.CheckoutExpired,), checkout.expired),
     "customer.subscription.created": Row(
@@ -199,7 +202,9 @@ CATALOG: dict[str, Row] = {
         Identify.IF_CHANGED,
         holds=invoices.waits_for_its_payments,
     ),
-    "invoice.payment_failed": Row((failures.PaymentFailed,), invoices.payment_failed, learning.failure),
+    "invoice.payment_failed": Row(
+        (failures.PaymentFailed,), invoices.payment_failed, learning.failure, holds=failures.waits_for_the_cause
+    ),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),
     "invoice.finalized": Row((billing.InvoiceFinalized,), billing.finalized, learning.bill),
     "invoice.sent": Row((billing.InvoiceSent,), billing.sent, learning.bill),

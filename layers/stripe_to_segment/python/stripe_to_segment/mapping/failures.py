@@ -5,6 +5,8 @@ number of batches. If there is an invoice, the invoice states the attempt, and t
 is none, the intent states it; for a bank debit that fails days after Checkout the session states it too, as the same
 fact.
 
+The intent says why, and no webhook of an invoice or a session does, so these wait for it.
+
 The intent names the invoice or session that it pays (`stripe_side/payment_intent.py`), except in payloads of 2025 and
 older ones of Checkout. Those are matched by the ids of the other objects, or by customer, amount and time, and the
 first event states the attempt. Each kind of object reports an attempt once, so two reports of one kind are two
@@ -49,7 +51,16 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["PaymentFailed", "Unpaid", "attempt_of", "fact_of", "has_invoice", "intent_failed"]
+__all__ = [
+    "PaymentFailed",
+    "Unpaid",
+    "attempt_of",
+    "fact_of",
+    "has_invoice",
+    "intent_failed",
+    "session_waits_for_the_cause",
+    "waits_for_the_cause",
+]
 
 # The reports of one attempt come within seconds. Stripe retries after a day at the earliest, a customer maybe sooner.
 SAME_PAYMENT_SECONDS = 3600
@@ -105,14 +116,33 @@ class PaymentFailed(Unpaid):
 def intent_failed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Iterator[Fact]:
     """payment_intent.payment_failed, once for each attempt; the invoice states it where there is one."""
     intent, currency = event.object, text(event.object.get("currency"))
-    if read_intent.invoice_of(intent) is None:
+    attempt = attempt_of(event, known)
+    if read_intent.invoice_of(intent) is None and not _is_the_invoices(attempt, event):
         failed = PaymentFailed(
             order_id=text(intent.get("id")),
-            checkout_id=read_intent.session_of(intent),
+            checkout_id=next((name for name in attempt.names if name.startswith("cs_")), None),
             value=major(integer(intent.get("amount")), currency),
             currency=currency and currency.upper(),
         )
         yield fact_of(failed, event, known)
+
+
+def _is_the_invoices(attempt: FailedAttempt, event: StripeEvent[shapes.PaymentIntent]) -> bool:
+    """Whether an invoice states this attempt, which waits for the cause, or has stated it before."""
+    return "invoice" in attempt.stated_by and attempt.fact_key not in _stated(event).keys
+
+
+def waits_for_the_cause(event: StripeEvent, known: Known) -> bool:
+    """Whether the intent's event, which says why, is still to come: neither it nor the Stripe API has said it."""
+    attempt = attempt_of(event, known)
+    # A charge without an intent has no such event.
+    said = attempt.why.code or attempt.why.decline_code or known.failed_intent is not None
+    return not (said or "payment_intent" in attempt.stated_by or any(name.startswith("ch_") for name in attempt.names))
+
+
+def session_waits_for_the_cause(event: StripeEvent[shapes.CheckoutSession], known: Known) -> bool:
+    """The same for a session that states the failure."""
+    return not has_invoice(event.object) and waits_for_the_cause(event, known)
 
 
 def has_invoice(session: shapes.CheckoutSession) -> bool:

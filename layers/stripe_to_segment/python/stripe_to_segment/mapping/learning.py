@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.state.bill import Bill
+    from stripe_to_segment.state.failed_attempt import FailedAttempt
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -83,7 +84,8 @@ class Lesson:
 
     `counted` is a payment that the event states, `moved` an order with its payment after a part payment, a refund or a
     dispute; `changed` says that a trait changed. `claimed` is a payment that is listed, not counted, while the event
-    that states it waits: no other event takes it for an order of its own then.
+    that states it waits: no other event takes it for an order of its own then. `attempt` is a failed one, which other
+    events report too.
     """
 
     profile: Profile
@@ -91,6 +93,7 @@ class Lesson:
     counted: Counted | None = None
     moved: tuple[str, Payment] | None = None
     claimed: tuple[str, Payment] | None = None
+    attempt: FailedAttempt | None = None
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
     coupons: Mapping[str, str] = field(default_factory=dict)
@@ -257,7 +260,8 @@ def capture(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank: int) 
 
 def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A failed attempt at a payment, which other events report too."""
-    return Lesson(known.profile.with_failed_attempt(failures.attempt_of(event, known)))
+    attempt = failures.attempt_of(event, known)
+    return Lesson(known.profile.with_failed_attempt(attempt), attempt=attempt)
 
 
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:

@@ -60,7 +60,7 @@ class MayWait(NamedTuple):
     """Whether an event is young enough to be held for others.
 
     `identity` holds an event with an unknown user, until one that names the user arrives. `payment` holds an event with
-    an unknown payment, until one that names the payment's customer or order arrives.
+    an unknown payment, until one that names the payment's customer or order arrives, or says why it failed.
     """
 
     identity: bool = False
@@ -191,6 +191,7 @@ def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -
         # The user and the group that the customer leaves get their calls with the event.
         return held
     profile = known.profile if lesson.claimed is None else known.profile.with_payment(*lesson.claimed)
+    profile = profile if lesson.attempt is None else profile.with_failed_attempt(lesson.attempt)
     return replace(held, profile=with_person(profile, known.stated, event.created))
 
 
