@@ -167,6 +167,26 @@ def test_a_reference_of_the_merchants_own_is_no_session() -> None:
             },
             Failure("card_declined", None, "interac_present", "interac"),
         ),
+        (
+            {
+                "last_payment_error": {
+                    "code": "card_declined",
+                    "decline_code": "do_not_honor",
+                    "source": {"id": "card_1", "object": "card", "brand": "American Express", "name": "Jo Example"},
+                }
+            },
+            Failure("card_declined", "do_not_honor", "card", "amex"),
+        ),
+        (
+            {
+                "last_payment_error": {
+                    "code": "card_declined",
+                    "source": {"id": "src_1", "object": "source", "type": "card", "card": {"brand": "MasterCard"}},
+                },
+                "payment_method_types": ["card", "sepa_debit"],
+            },
+            Failure("card_declined", None, "card", "mastercard"),
+        ),
         ({"last_payment_error": None, "payment_method_types": ["card", "sepa_debit"]}, Failure()),
         ({"last_payment_error": {"code": "No money, says Jo Example", "decline_code": 7}}, Failure()),
     ],
@@ -178,6 +198,8 @@ def test_a_reference_of_the_merchants_own_is_no_session() -> None:
         "expanded charge",
         "reader",
         "Interac",
+        "saved card",
+        "source",
         "unknown",
         "no code words",
     ],

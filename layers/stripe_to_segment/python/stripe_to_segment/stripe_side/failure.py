@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UNKNOWN_FAILURE", "Failure", "failure_of", "only_type_of"]
 
+# Of the older names, those that are not the newer ones in capital letters.
+BRANDS = {"American Express": "amex", "Diners Club": "diners"}
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -57,14 +59,16 @@ def failure_of(intent: shapes.PaymentIntent) -> Failure:
     declined = _code(error.get("decline_code"))
     if declined is None and code == "card_declined":
         declined = _code(dig(charge, "outcome", "reason"))
+    source = hash_of(error.get("source"))
     return Failure(
         code,
         declined,
         _code(method.get("type"))
         or _code(error.get("payment_method_type"))
         or _code(details.get("type"))
+        or ("card" if source.get("object") == "card" else _code(source.get("type")))
         or only_type_of(intent),
-        _brand_of(method) or _brand_of(details),
+        _brand_of(method) or _brand_of(details) or _brand_in_words(source),
     )
 
 
@@ -78,6 +82,15 @@ def _brand_of(method: shapes.PaymentMethod | shapes.PaymentMethodDetails) -> str
     """The brand of a card, online or at a reader."""
     card = method.get("card") or method.get("card_present") or method.get("interac_present")
     return _code(dig(card, "brand"))
+
+
+def _brand_in_words(source: shapes.Source) -> str | None:
+    """The brand of a card that was saved before payment methods, which Stripe writes as "Visa" or "American Express".
+
+    https://docs.stripe.com/api/cards/object#card_object-brand
+    """
+    brand = text(source.get("brand")) or text(dig(source, "card", "brand")) or ""
+    return BRANDS.get(brand) or _code(brand.lower())
 
 
 def _newest_charge(intent: shapes.PaymentIntent) -> shapes.Charge:

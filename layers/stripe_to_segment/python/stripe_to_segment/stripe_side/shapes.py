@@ -553,6 +553,15 @@ class Charge(Owned, total=False):
     receipt_email: str | None
 
 
+class Source(TypedDict, total=False):
+    """A card, or another source, that was saved before there were payment methods."""
+
+    object: str
+    type: str
+    brand: str
+    card: CardDetails
+
+
 class PaymentError(TypedDict, total=False):
     """Why a payment failed. https://docs.stripe.com/api/errors."""
 
@@ -561,6 +570,7 @@ class PaymentError(TypedDict, total=False):
     charge: str
     payment_method: PaymentMethod
     payment_method_type: str
+    source: Source
 
 
 class Amount(TypedDict, total=False):
