@@ -306,6 +306,29 @@ def test_a_sale_has_not_paid_an_invoice_that_was_paid_outside_of_stripe(outside:
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+@pytest.mark.parametrize(
+    ("back", "name"),
+    [
+        (an_event("refund.created", a_refund(amount=1000, customer="cus_basic"), created=NOW + DAY), "Order Refunded"),
+        (an_event("charge.dispute.created", a_dispute(customer="cus_basic"), created=NOW + DAY), "Payment Disputed"),
+    ],
+    ids=["refund", "dispute"],
+)
+def test_what_goes_back_waits_for_its_payment_though_an_invoice_may_have_been_paid_by_it(
+    back: StripeEvent, name: str
+) -> None:
+    """After an outage it named the invoice as its order at once, and a refund had that one's share of tax."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = world.queued_at = NOW + 2 * DAY
+    taxed = an_invoice(total=6000, amount_paid=6000, amount_due=6000, total_taxes=[{"amount": 1000}])
+    world.deliver(an_event("invoice.paid", taxed, created=NOW - DAY))
+    assert [one.status for one in world.batch(back)] == [Status.WAITING]
+    world.now += 301
+    world.batch(an_event(SUCCEEDED, an_intent(invoice=None), created=NOW), back)
+    (told_once,) = told(world, name)
+    assert (told_once["order_id"], told_once.get("revenue_refunded", 10)) == ("pi_basic", 10)
+
+
 @pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
 def test_a_sale_whose_refund_was_taken_for_a_renewals_is_an_order(naming: StripeEvent) -> None:
     """The refund came before its sale and matched the renewal, which hid that another intent had paid that."""

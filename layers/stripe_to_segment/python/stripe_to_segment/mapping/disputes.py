@@ -9,7 +9,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
-from stripe_to_segment.mapping.orders import guessed_for, order_behind
+from stripe_to_segment.mapping.orders import guessed_for, may_be_of_another, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.refund import Dispute
 from stripe_to_segment.stripe_side import refund as read
@@ -136,8 +136,9 @@ def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str
 
 
 def waits_for_its_payment(event: StripeEvent[shapes.Dispute], known: Known) -> bool:
-    """Whether the payment, and with it the customer, is not known yet."""
-    return not _behind(event, known)[1].counted
+    """Whether the payment, and with it the customer, is not known yet, or only amount and time match it to an order."""
+    order, payment = _behind(event, known)
+    return not payment.counted or may_be_of_another(event, known, order, payment)
 
 
 @worked_out_once

@@ -28,6 +28,7 @@ __all__ = [
     "guessed_for",
     "invoice_paid_by",
     "matched_anew",
+    "may_be_of_another",
     "names_no_customer",
     "order_behind",
     "orders_needed",
@@ -155,7 +156,13 @@ def guessed_for(event: StripeEvent, known: Known, order: str) -> str:
     """The payment that the event names, if only amount and time match it to this order; else empty."""
     payment = payment_named(event) or event.id
     joined = {payment, known.orders.get(payment), reference(event.object.get("invoice"))}
-    return "" if order in joined else payment
+    return "" if order in {*joined, *known.profile.orders_paid_by(payment)} else payment
+
+
+def may_be_of_another(event: StripeEvent, known: Known, order: str, payment: Payment) -> bool:
+    """Whether only amount and time match the event to this order, and the payment that it names is still to come."""
+    guessed = guessed_for(event, known, order)
+    return bool(guessed) and guessed not in payment.taken
 
 
 def paying_invoice(profile: Profile, paid: Payment) -> str | None:

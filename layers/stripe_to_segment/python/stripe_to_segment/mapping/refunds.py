@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
-from stripe_to_segment.mapping.orders import charged_at_of, guessed_for, order_behind
+from stripe_to_segment.mapping.orders import charged_at_of, guessed_for, may_be_of_another, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.refund import ANONYMOUS, Refund
 from stripe_to_segment.stripe_side import charge as read_charge
@@ -95,11 +95,11 @@ def after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment] | None
 
 def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
     """Whether a later event may add data: the payment itself, or refund.created, which names the refund."""
-    _, payment, refund_id = _after(event, known)
+    order, payment, refund_id = _after(event, known)
     refund = payment.refunds.get(refund_id)
     if refund is None or (refund.stated_by and event.id not in {refund.stated_by, refund.undone_by}):
         return False
-    return not payment.counted or refund_id.startswith(ANONYMOUS)
+    return not payment.counted or refund_id.startswith(ANONYMOUS) or may_be_of_another(event, known, order, payment)
 
 
 @worked_out_once
