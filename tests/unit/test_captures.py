@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
@@ -127,6 +128,23 @@ def test_a_refund_between_two_captures_is_a_refund() -> None:
     charge = a_charge(amount=10_000, amount_captured=3000, captured=False, amount_refunded=1000, refunded=False)
     world.deliver(captured(3000), an_event("charge.refunded", charge, previous={"amount_refunded": 0}))
     assert lifetime_value(world) == 20
+
+
+@pytest.mark.parametrize("captures", [(), (captured(2300),)], ids=["one capture", "the last of two"])
+def test_the_tax_and_shipping_that_a_partial_capture_states_are_no_revenue(captures: tuple[Any, ...]) -> None:
+    """They were left out as those of the whole amount, and the revenue was all that was received.
+
+    Each capture states its own, and those of several are summed.
+    https://docs.stripe.com/payments/payment-line-items/flexible-payment-scenarios
+    """
+    world = World()
+    details = {"discount_amount": 100, "tax": {"total_tax_amount": 230}, "shipping": {"amount": 170}}
+    refund = an_event("refund.created", a_refund(amount=4600), created=NOW + DAY)
+    world.deliver(*captures, over(4600, amount_details=details), refund)
+    (order,) = told(world, "Order Completed")
+    assert [order[name] for name in ("total", "revenue", "tax", "shipping")] == [46, 42, 2.3, 1.7]
+    assert (summed(world, "revenue_refunded"), summed(world, "tax_refunded")) == (42, Decimal("2.3"))
+    assert lifetime_value(world) == 0
 
 
 # --- In several captures ---

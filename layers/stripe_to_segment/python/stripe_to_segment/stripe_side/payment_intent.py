@@ -29,18 +29,17 @@ class Received(NamedTuple):
 
 
 def received(intent: shapes.PaymentIntent) -> Received:
-    """The amounts received. For a partial capture, tax and shipping are unknown; so are parts larger than the whole.
+    """The amounts received; tax and shipping are unknown where they are larger than the whole.
 
-    A merchant states the parts, and may have Stripe not check them.
-    https://docs.stripe.com/api/payment_intents/object#payment_intent_object-amount_details
+    A merchant states them, and may have Stripe not check them. Those of a partial capture are its own, because each
+    capture states them anew, and Stripe sums those of several.
+    https://docs.stripe.com/payments/payment-line-items/flexible-payment-scenarios
     """
-    total, asked = integer(intent.get("amount_received")), integer(intent.get("amount"))
+    total = integer(intent.get("amount_received"))
     if total is None:
-        total = asked
-    tip = integer(dig(intent, "amount_details", "tip", "amount")) or 0
-    whole = asked is None or total is None or total >= asked - tip
-    tax = integer(dig(intent, "amount_details", "tax", "total_tax_amount")) if whole else None
-    shipping = integer(dig(intent, "amount_details", "shipping", "amount")) if whole else None
+        total = integer(intent.get("amount"))
+    tax = integer(dig(intent, "amount_details", "tax", "total_tax_amount"))
+    shipping = integer(dig(intent, "amount_details", "shipping", "amount"))
     revenue = None if total is None else total - (tax or 0) - (shipping or 0)
     if revenue is not None and revenue < 0:
         tax, shipping, revenue = None, None, total

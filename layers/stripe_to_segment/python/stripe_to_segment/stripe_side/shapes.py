@@ -574,7 +574,7 @@ class PaymentError(TypedDict, total=False):
 
 
 class Amount(TypedDict, total=False):
-    """A tip or the shipping in `amount_details`."""
+    """The shipping in `amount_details`."""
 
     amount: int | None
 
@@ -588,7 +588,6 @@ class TaxAmount(TypedDict, total=False):
 class AmountDetails(TypedDict, total=False):
     """The parts of an intent's amount."""
 
-    tip: Amount
     tax: TaxAmount | None
     shipping: Amount | None
 
