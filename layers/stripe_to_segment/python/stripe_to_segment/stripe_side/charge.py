@@ -50,13 +50,15 @@ def _released(charge: shapes.Charge, previous: shapes.Charge) -> int:
     """The part of `amount_refunded` that was never collected.
 
     After a partial capture Stripe releases the rest of the authorisation. Before 2025-03-31 it counts that as refunded,
-    and says so in charge.refunded; no refund.created states it.
+    and says so in charge.refunded; no refund.created states it. Until then a charge has its `invoice`, if only as null.
     https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
     """
     asked, captured = integer(charge.get("amount")), integer(charge.get("amount_captured"))
     if asked is None or not captured or charge.get("captured") is False:
         return 0
     released, total = max(asked - captured, 0), integer(charge.get("amount_refunded")) or 0
+    if "invoice" not in charge and total <= captured:
+        return 0
     before = integer(previous.get("amount_refunded"))
     # It came before every refund, so a total that was smaller before does not include it.
     includes = total == released or (total > released and (before is None or before >= released))
