@@ -123,9 +123,11 @@ def report_of_tills(results: list[Result]) -> Iterator[str]:
     truth = _added(result.truth for result in results)
     ours = {order: _added(result.ours[order] for result in results) for order in orders}
     for key in sorted(truth.keys() | ours[orders[0]].keys()):
+        digits = DIGITS[key[1]]
         expected, said = truth.get(key, Decimal()), ours[orders[0]].get(key, Decimal())
-        off = [f"{ours[order].get(key, Decimal()) - expected:,.2f}" for order in orders]
-        yield f"{key[1].upper():12} {expected:>18,.2f} {said:>18,.2f}  {off[0]:>10} {off[1]:>18} {off[2]:>10}"
+        off = [f"{ours[order].get(key, Decimal()) - expected:,.{digits}f}" for order in orders]
+        amounts = f"{expected:>18,.{digits}f} {said:>18,.{digits}f}"
+        yield f"{key[1].upper():12} {amounts}  {off[0]:>10} {off[1]:>18} {off[2]:>10}"
     for result in [result for result in results if result.faults][:20]:
         yield f"shop {result.seed}:"
         yield from (f"  {order}: {fault}" for order, fault in result.faults[:5])

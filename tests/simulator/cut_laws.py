@@ -20,7 +20,7 @@ from tests.simulator.worth import in_major
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from tests.simulator.circles import Circle
@@ -174,8 +174,8 @@ def _receipts(till: Till, world: World, level: str) -> Iterator[str]:
     told, revenue, paid = Counter[str](), Counter[str](), Counter[str]()
     calls = [call["properties"] for call in world.calls if call.get("event") in PAYMENTS]
     for each in calls:
-        told[each["currency"].lower()] += round(each["total"] * 100)
-        revenue[each["currency"].lower()] += round(each.get("revenue", 0) * 100)
+        told[each["currency"].lower()] += _minor(each, "total")
+        revenue[each["currency"].lower()] += _minor(each, "revenue")
     for each in (event.object for event in till.events if event.type == "payment_intent.succeeded"):
         paid[each["currency"]] += each["amount_received"]
     through_stripe = {*till.paid_by.values(), *till.deposits}
@@ -192,6 +192,11 @@ def _receipts(till: Till, world: World, level: str) -> Iterator[str]:
         yield from _credits(till, world)
 
 
+def _minor(told: Mapping[str, Any], name: str) -> int:
+    """An amount of a call in minor units, 0 where it states none."""
+    return round(Decimal(str(told.get(name, 0))) / in_major(1, told["currency"].lower()))
+
+
 def _credits(till: Till, world: World) -> Iterator[str]:
     """What credit notes gave back is told of those that stand alone."""
     told, given = Counter[str](), Counter[str]()
@@ -199,7 +204,7 @@ def _credits(till: Till, world: World) -> Iterator[str]:
         sign = {"Credit Note Issued": 1, "Credit Note Voided": -1}.get(call.get("event", ""), 0)
         if sign:
             each = call["properties"]
-            told[each["credit_note_id"]] += sign * round(each["out_of_band"] * 100)
+            told[each["credit_note_id"]] += sign * _minor(each, "out_of_band")
     for event in till.events:
         if event.type.startswith("credit_note."):
             stands = event.type == "credit_note.created"

@@ -17,6 +17,7 @@ from stripe_to_segment_tools.receiver import AcceptedCall
 from tests.simulator import laws
 from tests.simulator.history import a_history
 from tests.simulator.till import a_till
+from tests.simulator.tills import true
 from tests.unit.worlds import World
 from tests.warehouse.truth import truth_of
 
@@ -95,13 +96,11 @@ def test_the_revenue_of_a_till_is_right_with_payments_in_parts_refunds_and_dispu
     found = numbers_of(world.calls)
     assert {
         code.lower(): sum(row["revenue"].value for row in tables.revenue.values()) for code, tables in found.items()
-    } == {code: Decimal(minor) / 100 for code, minor in till.revenue.items()}
+    } == true(till.revenue)
     refunded = {
         code.lower(): -sum(row["refunded"].value for row in tables.revenue.values()) for code, tables in found.items()
     }
-    assert {code: amount for code, amount in refunded.items() if amount} == {
-        code: Decimal(minor) / 100 for code, minor in till.returned.items() if minor
-    }
+    assert {code: amount for code, amount in refunded.items() if amount} == true(till.returned)
     assert any(refunded.values())
 
 

@@ -147,6 +147,7 @@ def test_the_simulated_shops_contain_every_case() -> None:
     assert any(one["refunds"] for one in notes), "refunds that were only reported to Stripe"
     charges = [event.object for event in events if event.type == "charge.refunded"]
     assert any(one["customer"] is None for one in charges), "charges that name no customer"
+    assert {one["currency"] for one in charges} == {"usd", "eur", "jpy", "kwd"}
     partial = [one for one in charges if one["amount_captured"] < one["amount"]]
     assert {"invoice" in one for one in partial} == {True, False}, "refunds of partial captures, of both versions"
 

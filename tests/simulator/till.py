@@ -166,7 +166,10 @@ class Till:
             kinds[self._parts] = 2
         total = rng.choice(ALIKE) if self.alike else rng.randrange(200, 20_000)
         customer = self._named(rng.choice([*USERS]))
-        sale = _Sale(at, customer, rng.choice(("usd", "usd", "eur")), "", total, total, self._next("pi"), total)
+        currency, intent = rng.choice(("usd", "usd", "eur")), self._next("pi")
+        if currency == "eur":
+            currency = Random(f"{self.start} {intent} {total} currency").choice(("eur", "eur", "jpy", "kwd"))
+        sale = _Sale(at, customer, currency, "", total, total, intent, total)
         sale = rng.choices([*kinds], [*kinds.values()])[0](sale)
         self.revenue[sale.currency] += sale.net
         self.sold[sale.order] = sale.net, sale.total

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulator.at_once import at_once
 from tests.simulator.laws import unbalanced
 from tests.simulator.till import GUEST, balance_of
+from tests.simulator.worth import in_major
 from tests.unit.worlds import ACCEPTED, World
 
 if TYPE_CHECKING:
@@ -59,9 +60,13 @@ def lifetime_values(calls: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str],
     }
 
 
-def true[Key](minor: Mapping[Key, int]) -> dict[Key, Decimal]:
-    """Amounts in major units, without zeros; all currencies of the till have two decimals."""
-    return {key: Decimal(amount) / 100 for key, amount in minor.items() if amount}
+def true[Key: (str, tuple[str, str])](minor: Mapping[Key, int]) -> dict[Key, Decimal]:
+    """Amounts in major units, without zeros; the keys are currencies, or end with one."""
+    return {key: in_major(amount, _currency_of(key)) for key, amount in minor.items() if amount}
+
+
+def _currency_of(key: str | tuple[str, str]) -> str:
+    return key if isinstance(key, str) else key[1]
 
 
 def summed(world: World, name: str) -> dict[str, Decimal]:
@@ -132,8 +137,8 @@ def mixed_up(till: Till, order: Random, down: Answer | None = None, hold: int = 
 def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
     """Every event twice in any order, in batches of any size, while it may wait for the others; the faults at the end.
 
-    Then each payment's revenue stands on its calls once. A purchase is rounded for itself, so it may be a cent too much
-    where other parts of its invoice were stated before the two were joined.
+    Then each payment's revenue stands on its calls once. A purchase is rounded for itself, so it may be a minor unit
+    too much where other parts of its invoice were stated before the two were joined.
     """
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
     events = till.events * 2
@@ -147,8 +152,7 @@ def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
             events += deliver(world, left[:size])
             left = left[size:]
     faults = [f"{event.type} {event.id} still waits" for event in events]
-    cents = Decimal(len(till.deposits)) / 100
-    faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue", apart=cents)
+    faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue", apart=len(till.deposits))
     return world, [*faults, *_sums_at_the_end(till, world.calls), *replayed(till, world)]
 
 
@@ -184,12 +188,13 @@ def doubled(till: Till, calls: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for call in calls:
         told = call.get("properties", {})
         if "total" in told and "refund_id" not in told and call["event"] != "Order Refunded":
-            said[till.paid_by.get(told["order_id"], told["order_id"])].append(Decimal(str(told.get("revenue", 0))))
+            minor = Decimal(str(told.get("revenue", 0))) / in_major(1, told["currency"].lower())
+            said[till.paid_by.get(told["order_id"], told["order_id"])].append(minor)
     for order in till.sold.keys() | said.keys():
         _, total = till.sold.get(order, (0, 0))
         once = parts[order] == 1 and order not in till.deposits
-        if not said[order] or (once and sum(said[order]) > Decimal(total) / 100):
-            yield f"order {order} is stated with revenue {said[order]}, of {total} minor units"
+        if not said[order] or (once and sum(said[order]) > total):
+            yield f"order {order} is stated with revenue {said[order]}, of {total}, in minor units"
 
 
 def _sums_at_the_end(till: Till, calls: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -203,10 +208,10 @@ def at_the_end(tills: Iterable[Till], calls: Iterable[Mapping[str, Any]]) -> lis
     return [*_faults(lifetime_values(calls), truth, "lifetime_value")]
 
 
-def _faults[Key](
-    said: Mapping[Key, Decimal], truth: Mapping[Key, Decimal], about: str, *, apart: Decimal = Decimal()
+def _faults[Key: (str, tuple[str, str])](
+    said: Mapping[Key, Decimal], truth: Mapping[Key, Decimal], about: str, *, apart: int = 0
 ) -> Iterator[str]:
-    """What differs by more than `apart`."""
+    """What differs by more than so many minor units."""
     for key in sorted(said.keys() | truth.keys(), key=str):
-        if abs(said.get(key, Decimal()) - truth.get(key, Decimal())) > apart:
+        if abs(said.get(key, Decimal()) - truth.get(key, Decimal())) > in_major(apart, _currency_of(key)):
             yield f"{about} of {key} is {said.get(key, 0)}, not {truth.get(key, 0)}"
