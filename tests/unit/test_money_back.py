@@ -326,6 +326,15 @@ def test_what_goes_back_waits_for_its_payment_though_an_invoice_may_have_been_pa
     assert (told_once["order_id"], told_once.get("revenue_refunded", 10)) == ("pi_basic", 10)
 
 
+def test_what_goes_back_of_an_intent_that_came_waits_for_nothing_though_its_invoice_is_a_guess() -> None:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now, world.queued_at = NOW + 301, NOW
+    world.deliver(RENEWED, an_event(SUCCEEDED, an_intent(), created=NOW))
+    world.now = world.queued_at = NOW + DAY
+    (done,) = world.batch(an_event("refund.created", a_refund(amount=1000), created=NOW + DAY))
+    assert (done.status, told(world, "Order Refunded")[0]["order_id"]) == (Status.DELIVERED, "in_basic")
+
+
 @pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
 def test_a_sale_whose_refund_was_taken_for_a_renewals_is_an_order(naming: StripeEvent) -> None:
     """The refund came before its sale and matched the renewal, which hid that another intent had paid that."""
