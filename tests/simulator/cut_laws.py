@@ -15,7 +15,7 @@ from tests.simulator import laws
 from tests.simulator.circles import a_circle, faults_of
 from tests.simulator.imported import cut
 from tests.simulator.till import DAY, a_till
-from tests.simulator.tills import HOLD, at_the_end
+from tests.simulator.tills import HOLD, HOLDS, at_the_end
 from tests.simulator.worth import in_major
 from tests.unit.worlds import World
 
@@ -67,9 +67,11 @@ def played(till: Till, order: int, level: str, *, waits: bool) -> tuple[Cut, Wor
     held: list[str] = []
     for batch in run.batches:
         held += _held(world, [json.dumps(body) for body in batch])
-    held = _held(world, held)
-    world.now += HOLD
-    return run, world, [f"{body} still waits" for body in _held(world, held)]
+    held, arrived = _held(world, held), world.now
+    for after in HOLDS:
+        world.now = arrived + after
+        held = _held(world, held)
+    return run, world, [f"{body} still waits" for body in held]
 
 
 def _held(world: World, bodies: list[str]) -> list[str]:

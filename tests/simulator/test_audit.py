@@ -20,7 +20,7 @@ from tests.simulator.history import a_history
 from tests.simulator.imported import LEVELS, cut, listed
 from tests.simulator.shapes import SHAPES
 from tests.simulator.till import DAY, a_till
-from tests.simulator.tills import HOLD
+from tests.simulator.tills import HOLD, HOLDS
 from tests.simulator.weather import through_lost_records, through_outages, through_refusals
 from tests.unit.worlds import World
 
@@ -162,8 +162,8 @@ def check_what_is_lost(till: Till, seed: int, share: float, *, mixed: bool) -> N
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
     end = till.moments[-1].at
     for event in came:
-        for moment in ((end if mixed else event.created) + 60, (end if mixed else event.created) + 60 + HOLD):
-            world.now = moment
+        for after in (0, *HOLDS):
+            world.now = (end if mixed else event.created) + 60 + after
             world.batch(event)
     store: Any = world.store
     report = audited(listed([event.body for event in till.events], FAR), store, world.settings, end + 30 * DAY, 1)

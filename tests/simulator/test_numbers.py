@@ -17,7 +17,7 @@ from stripe_to_segment_tools.receiver import AcceptedCall
 from tests.simulator import laws
 from tests.simulator.history import a_history
 from tests.simulator.till import a_till
-from tests.simulator.tills import true
+from tests.simulator.tills import HOLDS, true
 from tests.unit.worlds import World
 from tests.warehouse.truth import truth_of
 
@@ -90,8 +90,8 @@ def test_revenue_is_right_on_each_day(told: Told, truth: Truth, histories: list[
 def test_the_revenue_of_a_till_is_right_with_payments_in_parts_refunds_and_disputes(till: Till) -> None:
     world = World(PAYMENT_HOLD_SECONDS="300")
     for moment in till.moments:
-        for at in (moment.at + 1, moment.at + 301):
-            world.now = at
+        for after in (0, *HOLDS):
+            world.now = moment.at + after + 1
             world.batch(*moment.events)
     found = numbers_of(world.calls)
     assert {

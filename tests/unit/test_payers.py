@@ -65,7 +65,7 @@ def test_the_stripe_api_names_the_customer_of_a_payment(event: StripeEvent) -> N
     world = World(reader=api, PAYMENT_HOLD_SECONDS="300")
     world.now = NOW + 10
     assert [done.status for done in world.batch(event)] == [Status.WAITING], "the payment itself may come yet"
-    world.now = NOW + 400
+    world.now = NOW + 450
     world.batch(event)
     assert strangers(world) == {"cus_basic"}
     assert {call["properties"]["of_known_payment"] for call in world.calls if call["type"] == "track"} == {False}
@@ -76,7 +76,7 @@ def test_without_a_key_a_refund_waits_and_is_sent_with_an_anonymous_id() -> None
     world = World(PAYMENT_HOLD_SECONDS="300")
     world.now = NOW + 10
     assert [done.status for done in world.batch(*GONE_BACK)] == [Status.WAITING] * 2
-    world.now = NOW + 400
+    world.now = NOW + 450
     world.batch(*GONE_BACK)
     assert [call["properties"]["of_known_payment"] for call in world.calls] == [False, False]
     assert not any((who or "").startswith("cus_") for who in map(str, strangers(world)))

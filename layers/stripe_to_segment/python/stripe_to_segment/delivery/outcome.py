@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.mapping.identity import SILENT
+from stripe_to_segment.mapping.imports import row_of
 from stripe_to_segment.mapping.translate import EventOutcome, MayWait
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
@@ -52,10 +53,11 @@ class Work:
         waits from its creation: if it comes late, the identify that follows joins its calls to the user.
         """
         created, arrived = self.event.created, max(self.event.created, self.record.queued_at)
-        since = created if self.event.listing is not None else arrived
-        return MayWait(
-            now - created < settings.identity_hold_seconds > 0, now - since < settings.payment_hold_seconds > 0
-        )
+        since, hold = created if self.event.listing is not None else arrived, settings.payment_hold_seconds
+        if row_of(self.event).goes_back:
+            # The payment may have come with it and waits too: it is to be counted first.
+            hold += hold // 2
+        return MayWait(now - created < settings.identity_hold_seconds > 0, now - since < hold > 0)
 
     @property
     def tries(self) -> int:

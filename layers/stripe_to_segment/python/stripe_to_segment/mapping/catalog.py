@@ -56,13 +56,18 @@ class Identify(Enum):
     ALWAYS = "always"
 
 
+# The turn of payments that wait to be claimed.
+PAYMENTS = 1
+
+
 @frozen
 class Row:
     """One Stripe event type: the track events it can state, what it stores for later events, and when it identifies.
 
     `events` are in the order in which one Stripe event states several. `rank` orders events of one second: created <
     updated < deleted. `holds` says whether an event should wait for others that name its payment's customer or order;
-    within a batch such events come later, by their `turn`, and those that teach names and coupons come first.
+    within a batch such events come later, by their `turn`, and those that teach names and coupons come first. What goes
+    back of a payment has a turn after every payment.
     """
 
     events: tuple[type[Event], ...]
@@ -72,6 +77,11 @@ class Row:
     rank: int = UPDATED
     holds: Callable[[StripeEvent, Known], bool] | None = None
     turn: int = 0
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it is about money that goes back of a payment."""
+        return self.turn > PAYMENTS
 
 
 UPDATES = (
@@ -245,7 +255,7 @@ CATALOG: dict[str, Row] = {
         learning.payment_intent,
         Identify.IF_CHANGED,
         holds=intents.waits_to_be_claimed,
-        turn=1,
+        turn=PAYMENTS,
     ),
     # Before the payment itself, where both come at once.
     "payment_intent.amount_capturable_updated": Row((), customers.nothing, learning.capture, Identify.IF_CHANGED),
