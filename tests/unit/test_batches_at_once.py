@@ -156,6 +156,20 @@ def test_what_another_batch_is_sending_is_taken_over_after_its_receipt() -> None
     assert world.deliver(opened) == []
 
 
+def test_a_customer_whose_takeover_waits_keeps_no_other_of_the_batch_waiting() -> None:
+    world, store = a_world()
+    world.lease = 60
+    opened = an_event("charge.dispute.created", a_dispute(payment_intent="pi_basic"))
+    other = an_event("charge.dispute.created", a_dispute(id="dp_2", payment_intent="pi_other"))
+    theirs = an_event("payment_intent.succeeded", an_intent(id="pi_other", customer="cus_other"), created=NOW + 3)
+    world.batch(other)
+    reasons: list[str] = []
+    store.before_receipt = lambda: reasons.extend(outcome.reason for outcome in world.batch(paid(), theirs))
+    world.batch(opened)
+    assert reasons == ["under_way", ""]
+    assert store.profiles["own:test:pi_other"].moved_to == "own:test:cus_other"
+
+
 def test_a_record_leads_to_the_other_record_that_has_taken_it_over() -> None:
     """Two batches took over one record, for the customer and for its invoice: what the invoice kept was lost."""
     world, store = a_world()
