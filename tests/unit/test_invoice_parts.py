@@ -535,6 +535,25 @@ def test_parts_and_refunds_of_an_invoice_whose_payer_nobody_knows_yet_all_reach_
     assert lifetime_value(world) == 114
 
 
+# Both parts of the invoice, and a refund of each.
+ALL_BACK = (*EVENTS, refunded(1, 5000), refunded(2, 7000))
+
+
+@given(st.permutations(ALL_BACK))
+@example([ALL_BACK[place] for place in (0, 2, 6, 4, 3, 7, 5, 1)])
+def test_an_invoice_of_which_all_parts_were_refunded_nets_to_nothing_also_if_a_refund_came_before_its_part(
+    events: list[StripeEvent],
+) -> None:
+    """The share of a refund beyond what the parts so far had paid was worked out from these, and was a cent off."""
+    world = World(PAYMENT_HOLD_SECONDS="3600")
+    for world.now in (NOW + 200, NOW + 4000):
+        deliver(world, *events)
+    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
+    for name in ("revenue", "revenue_refunded"):
+        assert sum(Decimal(str(track.get(name) or 0)) for track in tracks) == 100
+    assert lifetime_value(world) == 0
+
+
 # A part of 50 that nobody knows the payer of, the rest of 70 and what went back of both; the charge names the customer.
 STRANGE = (
     part(1, 5000),

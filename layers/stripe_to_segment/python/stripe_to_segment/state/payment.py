@@ -191,6 +191,9 @@ class Payment:
             return None, None
         standing = [refund for refund in self.refunds.values() if refund.stands]
         total, gone = self.total, sum(refund.amount for refund in standing) + amount
+        if self.begun and gone > total:
+            # It gives back what another part has brought in, or will: the rest of the order states the shares.
+            return None, None
 
         def share(whole: int | None, before: int) -> int | None:
             return None if whole is None else pro_rata(whole, gone, total) - before
