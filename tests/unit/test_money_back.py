@@ -445,6 +445,16 @@ def test_explain_plays_the_hold_by_the_times_of_what_follows() -> None:
     assert played(earlier, intent, session)[1:] == [[], ["identify", "Checkout Completed", "Order Completed"]]
 
 
+def test_explain_lets_an_event_of_a_mixed_up_file_wait_while_one_as_old_is_to_come() -> None:
+    """A refund of the next day ended the intent's wait, so the tax of the session after it was revenue."""
+    intent, session = an_event(SUCCEEDED, an_intent(), created=NOW), an_event(COMPLETED, SESSION, created=NOW + 2)
+    refund = an_event("refund.created", a_refund(), created=NOW + 86_400)
+    first, _, third = played(intent, refund, session)
+    assert (first, third[:3]) == ([], ["identify", "Checkout Completed", "Order Completed"])
+    # What comes again is nothing that could say more.
+    assert played(intent, refund, intent)[0] == ["identify", "Order Completed"]
+
+
 def test_explain_shows_the_traits_of_an_event_that_waited_after_those_that_were_sent_meanwhile() -> None:
     """Read line after line, a payment's lifetime value overwrote that of the refund before it, which was sent later."""
     refund = an_event("refund.created", a_refund(amount=2000), created=NOW)

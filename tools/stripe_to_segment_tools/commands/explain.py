@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +37,8 @@ THIN = (
     "this is a thin event, which only names its object: deliver reads the object from Stripe's API, and explain asks "
     "nobody. Explain the snapshot event of the same type, with its data: `stripe events retrieve evt_…`"
 )
+# As far as explain looks for an event that came late, so that one at the end of many makes no other wait for it.
+AHEAD = 500
 OUTCOMES = {Status.DELIVERED: "mapped", Status.IGNORED: "ignored"}
 
 
@@ -112,13 +115,27 @@ def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iter
     """Map events one after the other through one in-memory store, so that later ones use knowledge from earlier ones.
 
     An event that waits for others waits by the `created` times of the following events, at most to the end of the
-    input; its traits then stand behind those that later lines have sent meanwhile. Data that expired before `now`
-    (epoch seconds) is dropped; with 0 none is.
+    input: its time is over when none of them is as old any more. Its traits then stand behind those that later lines
+    have sent meanwhile. Data that expired before `now` (epoch seconds) is dropped; with 0 none is.
     """
-    player = _Player(settings, now)
-    for number, given in enumerate(inputs):
-        yield from player.play(number, given)
+    player, everything = _Player(settings, now), list(inputs)
+    for number, (given, oldest) in enumerate(zip(everything, _oldest_to_come(everything), strict=True)):
+        yield from player.play(number, given, oldest)
     yield from player.end()
+
+
+def _oldest_to_come(inputs: Sequence[Input]) -> Iterator[float]:
+    """For each event the `created` of the oldest among it and the following ones; a repeat is none of them.
+
+    Events that are mixed up have come together, as after an outage, when none has waited longer than its hold.
+    """
+    seen: set[str | None] = set()
+    times: list[float] = []
+    for given in inputs:
+        name, created = _text(given.event, "id"), _created(given.event)
+        times.append(math.inf if created is None or name in seen else created)
+        seen.add(name)
+    return (min(times[number : number + AHEAD]) for number in range(len(times)))
 
 
 @dataclass(slots=True)
@@ -152,11 +169,11 @@ class _Player:
         self._lines: dict[int, Explained] = {}
         self._next = 0
 
-    def play(self, number: int, given: Input) -> Iterator[Explained]:
+    def play(self, number: int, given: Input, oldest: float) -> Iterator[Explained]:
         """Deliver an event, after the waiting events whose time is over and before those that waited for it."""
         # An event that is older than the one before it has come late.
         self._clock = max(self._clock, _created(given.event) or 0)
-        for one in sorted((one for one in self._held if one.until <= self._clock), key=lambda one: one.turn):
+        for one in sorted((one for one in self._held if one.until <= oldest), key=lambda one: one.turn):
             self._settle(one, self._at_last)
         self._deliver(_Held(number, given, self._clock + self._hold), self._patient)
         for one in [one for one in self._held if one.number != number]:
