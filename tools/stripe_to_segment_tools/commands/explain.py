@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +40,8 @@ THIN = (
 )
 # As far as explain looks for an event that came late, so that one at the end of many makes no other wait for it.
 AHEAD = 500
+# Ids that events of one payment share, whichever of them there are.
+PAYERS = re.compile(rb'"((?:cus|cs|pi|in|ch|py|re|sub)_\w+)"')
 OUTCOMES = {Status.DELIVERED: "mapped", Status.IGNORED: "ignored"}
 
 
@@ -118,7 +121,8 @@ def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iter
     input: its time is over when none of them is as old any more. Its traits then stand behind those that later lines
     have sent meanwhile. Data that expired before `now` (epoch seconds) is dropped; with 0 none is.
     """
-    player, everything = _Player(settings, now), list(inputs)
+    everything = list(inputs)
+    player = _Player(settings, now, _circles(everything))
     for number, (given, oldest) in enumerate(zip(everything, _oldest_to_come(everything), strict=True)):
         yield from player.play(number, given, oldest)
     yield from player.end()
@@ -136,6 +140,25 @@ def _oldest_to_come(inputs: Sequence[Input]) -> Iterator[float]:
         times.append(math.inf if created is None or name in seen else created)
         seen.add(name)
     return (min(times[number : number + AHEAD]) for number in range(len(times)))
+
+
+def _circles(inputs: Sequence[Input]) -> list[bytes | None]:
+    """For each event the circle of those that are joined by ids of customers and payments; None if it has no such id.
+
+    Only an event of its own circle can say what another one waits for.
+    """
+    above: dict[bytes, bytes] = {}
+
+    def first(name: bytes) -> bytes:
+        while (over := above.setdefault(name, name)) != name:
+            above[name], name = above[over], over
+        return name
+
+    named = [PAYERS.findall(given.raw) for given in inputs]
+    for names in named:
+        for name in names:
+            above[first(name)] = first(names[0])
+    return [first(names[0]) if names else None for names in named]
 
 
 @dataclass(slots=True)
@@ -156,7 +179,7 @@ class _Held:
 class _Player:
     """Delivers events in input order, and yields their lines in that order, even if some had to wait."""
 
-    def __init__(self, settings: Settings, now: float) -> None:
+    def __init__(self, settings: Settings, now: float, circles: Sequence[bytes | None]) -> None:
         # Events never wait for an identity. The clock stands still, so an event may wait for its payment until the end.
         settings = replace(settings, identity_hold_seconds=0)
         store, enrich = MemoryStore(), team_enrich()
@@ -164,7 +187,7 @@ class _Player:
         self._taken: list[Call] = []
         self._patient = Delivery(settings, store, self._take, enrich)
         self._at_last = Delivery(replace(settings, payment_hold_seconds=0), store, self._take, enrich)
-        self._clock = 0
+        self._clock, self._circles = 0, circles
         self._held: list[_Held] = []
         self._lines: dict[int, Explained] = {}
         self._next = 0
@@ -176,8 +199,10 @@ class _Player:
         for one in sorted((one for one in self._held if one.until <= oldest), key=lambda one: one.turn):
             self._settle(one, self._at_last)
         self._deliver(_Held(number, given, self._clock + self._hold), self._patient)
+        circle = self._circles[number]
         for one in [one for one in self._held if one.number != number]:
-            self._settle(one, self._patient)
+            if circle is None or self._circles[one.number] in {None, circle}:
+                self._settle(one, self._patient)
         yield from self._ready()
 
     def end(self) -> Iterator[Explained]:
