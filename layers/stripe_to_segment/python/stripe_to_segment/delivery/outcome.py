@@ -53,11 +53,10 @@ class Work:
         waits from its creation: if it comes late, the identify that follows joins its calls to the user.
         """
         created, arrived = self.event.created, max(self.event.created, self.record.queued_at)
-        since, hold = created if self.event.listing is not None else arrived, settings.payment_hold_seconds
-        if row_of(self.event).goes_back:
-            # The payment may have come with it and waits too: it is to be counted first.
-            hold += hold // 2
-        return MayWait(now - created < settings.identity_hold_seconds > 0, now - since < hold > 0)
+        age, hold = now - (created if self.event.listing is not None else arrived), settings.payment_hold_seconds
+        # What goes back waits longer: its payment may have come with it and wait too, and is to be counted first.
+        young = age < hold or (age < hold + hold // 2 and row_of(self.event).goes_back)
+        return MayWait(now - created < settings.identity_hold_seconds > 0, hold > 0 and young)
 
     @property
     def tries(self) -> int:
